@@ -1,0 +1,1 @@
+"""Pure functions from audio files and waveforms to log-mel windows."""

@@ -1,0 +1,1 @@
+"""From tables and logs to the on-disk contract, and from it to batches."""

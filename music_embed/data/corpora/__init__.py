@@ -1,0 +1,1 @@
+"""Readers of recordings tables and listening logs."""

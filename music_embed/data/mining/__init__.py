@@ -1,0 +1,1 @@
+"""Vocabulary, co-listen graph, factorisation and splits."""

@@ -1,0 +1,1 @@
+"""Metrics, link and label prediction, baselines and the report."""

@@ -1,0 +1,1 @@
+"""SavedModel export with the front end inside."""

@@ -1,0 +1,1 @@
+"""Heads on a backbone: the embedding and the label softmax."""

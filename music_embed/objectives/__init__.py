@@ -1,0 +1,1 @@
+"""Losses and mining: pure functions first, thin classes second."""

@@ -1,0 +1,1 @@
+"""One keyword-only function per command; the only importer of gin."""

@@ -1,0 +1,1 @@
+"""Strategies, optimisers, the inner step and the orbit loop."""
