@@ -1,0 +1,69 @@
+"""The network: log-mel windows to embeddings and label logits."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from music_embed.core import keys
+from music_embed.models.heads import label_softmax, projection
+
+
+class Embedder(tf_keras.Model):
+  """Backbone, embedding head and, optionally, a label head on the embedding.
+
+  Attributes:
+    backbone: [batch, frames, bins] -> [batch, features].
+    projection: [batch, features] -> [batch, dim].
+    label_head: [batch, dim] -> [batch, num_labels], or None.
+  """
+
+  def __init__(
+    self,
+    *,
+    backbone: tf_keras.layers.Layer,
+    projection: projection.Projection,
+    label_head: label_softmax.LabelSoftmaxHead | None = None,
+  ) -> None:
+    """Makes the network; its parts are built at the first call."""
+    super().__init__(name="embedder")
+    self.backbone = backbone
+    self.projection = projection
+    self.label_head = label_head
+
+  @property
+  def parts(self) -> dict[str, tf_keras.layers.Layer]:
+    """The parts by the names that warm starts and optimisers use."""
+    parts = {"backbone": self.backbone, "projection": self.projection}
+    if self.label_head is not None:
+      parts["label_head"] = self.label_head
+    return parts
+
+  def embed(self, log_mel: tf.Tensor, *, training: bool) -> tf.Tensor:
+    """Embeds windows; at least float32 whatever the precision policy.
+
+    Args:
+      log_mel: dequantised log-mel windows, [batch, frames, bins].
+      training: whether batch norm uses the moments of this batch.
+
+    Returns:
+      Unit-norm embeddings, [batch, dim].
+    """
+    return self.projection(self.backbone(log_mel, training=training))
+
+  def call(self, log_mel: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
+    """Embeddings and, with a label head, logits of windows.
+
+    Args:
+      log_mel: dequantised log-mel windows, [batch, frames, bins].
+      training: whether batch norm uses the moments of this batch.
+
+    Returns:
+      EMBEDDING [batch, dim] and, with a label head, LABEL_LOGITS
+      [batch, num_labels].
+    """
+    embedding = self.embed(log_mel, training=training)
+    outputs = {keys.EMBEDDING: embedding}
+    if self.label_head is not None:
+      outputs[keys.LABEL_LOGITS] = self.label_head(embedding)
+    return outputs

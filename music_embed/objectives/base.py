@@ -1,0 +1,38 @@
+"""What an objective is to the training loop."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+
+class Objective(abc.ABC):
+  """A loss over a batch, computed by each replica on its own slice.
+
+  Attributes:
+    name: short name for summaries.
+  """
+
+  name: str
+
+  @abc.abstractmethod
+  def __call__(
+    self, model: Any, batch: Mapping[str, tf.Tensor], *, training: bool
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """This replica's share of the loss and of the metrics.
+
+    Called in replica context. Summed over replicas, the losses are the loss of
+    the global batch, and each metric its global value; gradients summed over
+    replicas are the gradient of the global loss.
+
+    Args:
+      model: an `Embedder`, or a network with its methods.
+      batch: this replica's slice along axis 0; LOG_MEL already dequantised.
+      training: whether the network trains on this batch.
+
+    Returns:
+      A scalar loss and scalar metrics by name, in at least float32.
+    """

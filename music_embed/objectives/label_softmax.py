@@ -1,0 +1,108 @@
+"""Softmax cross-entropy on text labels (Huang et al. 2020, Eq. 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from music_embed.core import errors, keys
+from music_embed.objectives import base, distances, replicas
+
+
+def cross_entropy(
+  logits: tf.Tensor, label_ids: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Eq. 2 with l1-normalised targets, from ids alone.
+
+  With n labels, each has the target 1/n, and the loss is
+  `logsumexp(logits) - mean of the labels' logits`: no dense target is made.
+
+  Args:
+    logits: [batch, num_labels].
+    label_ids: int32 [batch, max_labels], padded with -1.
+
+  Returns:
+    The loss of each example [batch], zero without labels, and whether it has
+    labels, bool [batch].
+  """
+  logits = distances.at_least_float32(logits)
+  present = label_ids >= 0
+  count = tf.reduce_sum(tf.cast(present, logits.dtype), axis=1)
+  picked = tf.gather(logits, tf.maximum(label_ids, 0), batch_dims=1)
+  picked = tf.reduce_sum(tf.where(present, picked, 0.0), axis=1)
+  labelled = count > 0.0
+  loss = tf.reduce_logsumexp(logits, axis=1) - picked / tf.maximum(count, 1.0)
+  return tf.where(labelled, loss, 0.0), labelled
+
+
+class LabelSoftmaxObjective(base.Objective):
+  """Eq. 2 over windows; windows of unlabelled recordings count for nothing."""
+
+  name = "label_softmax"
+
+  def __init__(self, *, reduction: str = "mean") -> None:
+    """Makes the objective.
+
+    Args:
+      reduction: "mean" over the global batch's labelled windows, or "sum".
+
+    Raises:
+      ConfigError: an unknown `reduction`.
+    """
+    if reduction not in ("sum", "mean"):
+      raise errors.ConfigError(
+        f"LabelSoftmaxObjective.reduction={reduction!r}: sum or mean"
+      )
+    self._reduction = reduction
+
+  def __call__(
+    self, model: Any, batch: Mapping[str, tf.Tensor], *, training: bool
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """See `Objective`.
+
+    Args:
+      model: an `Embedder` with a label head.
+      batch: LOG_MEL [batch, frames, bins] and LABEL_IDS int32
+        [batch, max_labels].
+      training: whether the network trains on this batch.
+
+    Returns:
+      The loss and the metrics of `from_logits`.
+    """
+    outputs = model(batch[keys.LOG_MEL], training=training)
+    if keys.LABEL_LOGITS not in outputs:
+      raise errors.ConfigError("the label objective needs a label head")
+    return self.from_logits(outputs[keys.LABEL_LOGITS], batch[keys.LABEL_IDS])
+
+  def from_logits(
+    self, logits: tf.Tensor, label_ids: tf.Tensor
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The loss of logits.
+
+    Args:
+      logits: [batch, num_labels].
+      label_ids: int32 [batch, max_labels], padded with -1.
+
+    Returns:
+      The loss, and over the global batch: `labelled` (share of windows with
+      labels) and `top_label_hit` (share of those whose highest logit is one
+      of their labels).
+    """
+    losses, labelled = cross_entropy(logits, label_ids)
+    dtype = losses.dtype
+    num_labelled = tf.maximum(
+      replicas.total(tf.reduce_sum(tf.cast(labelled, dtype))), 1.0
+    )
+    top = tf.argmax(logits, axis=1, output_type=label_ids.dtype)
+    hit = tf.reduce_any(label_ids == top[:, tf.newaxis], axis=1)
+    size = tf.cast(tf.shape(losses)[0] * replicas.num_replicas(), dtype)
+    loss = tf.reduce_sum(losses)
+    metrics = {
+      "labelled": tf.reduce_sum(tf.cast(labelled, dtype)) / size,
+      "top_label_hit": tf.reduce_sum(tf.cast(hit, dtype)) / num_labelled,
+    }
+    if self._reduction == "mean":
+      loss = loss / num_labelled
+    return loss, metrics
