@@ -1,0 +1,77 @@
+"""What every launcher shares: gin flags, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+# Before TensorFlow is imported: tf-models-official stands on Keras 2, and a
+# machine without an NVIDIA driver need not hear so at every start.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+if not os.path.exists("/dev/nvidiactl"):
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+
+from absl import app, flags, logging  # noqa: E402
+
+from music_embed.core import errors  # noqa: E402
+
+EXIT_CONFIG = 2
+EXIT_DATA = 1
+EXIT_INTERRUPTED = 130
+
+
+def define_gin_flags() -> None:
+  """Defines --gin_file and --gin_param, both repeatable."""
+  flags.DEFINE_multi_string(
+    "gin_file", [], "Gin file, relative to here or to the checkout; repeatable."
+  )
+  flags.DEFINE_multi_string(
+    "gin_param", [], "Gin binding that overrides the files; repeatable."
+  )
+
+
+def run(main: Callable[[], None]) -> None:
+  """Parses flags and runs `main`, turning our errors into exit codes.
+
+  Exit codes: 0 done; 1 bad data or a failure; 2 wrong flag or configuration;
+  130 interrupted.
+  """
+
+  def guarded(argv: Sequence[str]) -> None:
+    if len(argv) > 1:
+      _fail(f"unexpected argument {argv[1]!r}", EXIT_CONFIG)
+    try:
+      main()
+    except errors.ConfigError as error:
+      _fail(str(error), EXIT_CONFIG)
+    except errors.MusicEmbedError as error:
+      _fail(str(error), EXIT_DATA)
+    except KeyboardInterrupt:
+      _fail("interrupted; run the same command to go on", EXIT_INTERRUPTED)
+
+  signal.signal(signal.SIGTERM, _terminate)
+  logging.set_verbosity(logging.WARNING)
+  app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+  try:
+    return flags.FLAGS(argv)
+  except flags.Error as error:
+    _fail(" ".join(str(error).split()), EXIT_CONFIG)
+    raise
+
+
+def _terminate(signum: int, frame: Any) -> None:
+  del signum, frame
+  raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> None:
+  name = os.path.basename(sys.argv[0])
+  print(f"{name}: error: {message}", file=sys.stderr, flush=True)
+  sys.exit(code)

@@ -1,0 +1,214 @@
+"""The outer loop: orbit's controller, checkpoints, validation, levelling."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import orbit
+import tensorflow as tf
+import tf_keras
+
+from music_embed.core import errors, files
+from music_embed.training import history as history_lib
+from music_embed.training import plateau as plateau_lib
+from music_embed.training import progress as progress_lib
+from music_embed.training import trainer as trainer_lib
+
+Validate = Callable[[tf_keras.Model], Mapping[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoopOptions:
+  """How a stage is cut into loops, validations and checkpoints.
+
+  Attributes:
+    train_steps: steps of the stage, at most.
+    steps_per_loop: steps between returns to Python (summaries, progress).
+    validation_steps: steps between validations and checkpoints; a multiple of
+      `steps_per_loop`.
+    best_measure: validation measure (higher is better) whose best checkpoint
+      is kept under `best/`.
+    keep_checkpoints: complete checkpoints kept; at least 2, so that a write
+      cut short leaves one.
+  """
+
+  train_steps: int
+  steps_per_loop: int = 100
+  validation_steps: int = 1_000
+  best_measure: str = "link_ap"
+  keep_checkpoints: int = 2
+
+  def __post_init__(self) -> None:
+    for name in ("train_steps", "steps_per_loop", "validation_steps"):
+      if getattr(self, name) < 1:
+        raise errors.ConfigError(f"LoopOptions.{name} must be at least 1")
+    if self.validation_steps % self.steps_per_loop:
+      raise errors.ConfigError(
+        f"LoopOptions.validation_steps ({self.validation_steps}) must be a "
+        f"multiple of steps_per_loop ({self.steps_per_loop})"
+      )
+    if self.keep_checkpoints < 2:
+      raise errors.ConfigError("LoopOptions.keep_checkpoints must be >= 2")
+
+
+class Loop:
+  """Trains one stage in a directory, from its last complete checkpoint on."""
+
+  def __init__(
+    self,
+    *,
+    trainer: trainer_lib.Trainer,
+    options: LoopOptions,
+    workdir: str,
+    plateau: plateau_lib.Plateau | None,
+  ):
+    """Restores the last checkpoint of `workdir` where there is one.
+
+    Args:
+      trainer: the inner step, its variables created.
+      options: the cut.
+      workdir: gets `checkpoints/`, `best/`, `summaries/`, `history.jsonl`.
+      plateau: ends the stage early; None never does.
+    """
+    self._trainer = trainer
+    self._options = options
+    self._workdir = workdir
+    self._plateau = plateau
+    self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
+    if plateau is not None:
+      plateau.build()
+    self._checkpoints = self._manager(self._state(), "checkpoints")
+    self._best_checkpoints = self._manager(
+      tf.train.Checkpoint(parts=_parts(trainer), step=trainer.global_step),
+      "best",
+    )
+    path = self._checkpoints.latest_checkpoint
+    if path is not None:
+      self._checkpoints.checkpoint.restore(path).assert_consumed()
+    self.first_step = int(trainer.global_step.numpy())
+    self._history = history_lib.History(
+      files.join(workdir, "history.jsonl"), first_step=self.first_step
+    )
+
+  @property
+  def finished(self) -> bool:
+    """Whether the stage has run its steps or has levelled off."""
+    level = self._plateau is not None and self._plateau.is_level(self._step)
+    return self._step >= self._options.train_steps or level
+
+  def run(
+    self, *, validate: Validate | None, progress: progress_lib.Progress
+  ) -> None:
+    """Trains to the end; validates and checkpoints at each interval.
+
+    Raises:
+      DataError: the loss is not finite; the last checkpoint stays.
+    """
+    controller = self._controller(progress)
+    progress.start(self._step)
+    if self.first_step == 0 and not self._checkpoints.latest_checkpoint:
+      self._save()
+    while not self.finished:
+      interval = self._options.validation_steps
+      stop = (self._step // interval + 1) * interval
+      with _quiet_orbit():
+        controller.train(
+          min(stop, self._options.train_steps), checkpoint_at_completion=False
+        )
+      if validate is not None:
+        self._validate(validate, controller)
+      self._save()
+      progress.start(self._step)
+
+  @property
+  def _step(self) -> int:
+    return int(self._trainer.global_step.numpy())
+
+  def _state(self) -> tf.train.Checkpoint:
+    extra: dict[str, Any] = {}
+    if self._plateau is not None:
+      extra["plateau"] = self._plateau
+    return tf.train.Checkpoint(
+      parts=_parts(self._trainer),
+      optimizers=tf.train.Checkpoint(
+        **{f"o{i}": o for i, o in enumerate(self._trainer.optimizers)}
+      ),
+      step=self._trainer.global_step,
+      best=self._best,
+      **extra,
+    )
+
+  def _manager(
+    self, checkpoint: tf.train.Checkpoint, name: str
+  ) -> tf.train.CheckpointManager:
+    return tf.train.CheckpointManager(
+      checkpoint,
+      files.join(self._workdir, name),
+      max_to_keep=self._options.keep_checkpoints if name != "best" else 1,
+      step_counter=self._trainer.global_step,
+      checkpoint_interval=1,
+    )
+
+  def _controller(self, progress: progress_lib.Progress) -> orbit.Controller:
+    with _quiet_orbit():
+      return orbit.Controller(
+        global_step=self._trainer.global_step,
+        trainer=self._trainer,
+        steps_per_loop=self._options.steps_per_loop,
+        summary_dir=files.join(self._workdir, "summaries"),
+        train_actions=[lambda output: self._after_loop(output, progress)],
+      )
+
+  def _after_loop(
+    self, output: Mapping[str, Any], progress: progress_lib.Progress
+  ) -> None:
+    values = {name: float(value) for name, value in output.items()}
+    for name, value in values.items():
+      if not math.isfinite(value):
+        raise errors.DataError(
+          f"{self._workdir}: {name} is {value} at step {self._step}; the last "
+          f"checkpoint is kept: lower the learning rate or check the data"
+        )
+    self._history.append(step=self._step, split="train", values=values)
+    progress.report(self._step, values)
+    if self._plateau is not None and self._plateau.measure in values:
+      self._plateau.update(self._step, values[self._plateau.measure])
+
+  def _validate(self, validate: Validate, controller: orbit.Controller) -> None:
+    values = dict(validate(self._trainer.embedder))
+    self._history.append(step=self._step, split="validation", values=values)
+    controller.summary_manager.write_summaries(
+      {f"validation/{name}": value for name, value in values.items()}
+    )
+    plateau = self._plateau
+    if plateau is not None and plateau.measure.startswith("validation/"):
+      name = plateau.measure.removeprefix("validation/")
+      if name not in values:
+        raise errors.ConfigError(
+          f"Plateau.measure {plateau.measure!r}: validation gives "
+          f"{', '.join(sorted(values))}"
+        )
+      plateau.update(self._step, values[name])
+    score = values.get(self._options.best_measure)
+    if score is not None and score > float(self._best.numpy()):
+      self._best.assign(score)
+      self._best_checkpoints.save(checkpoint_number=self._step)
+
+  def _save(self) -> None:
+    self._checkpoints.save(checkpoint_number=self._step)
+
+
+def _parts(trainer: trainer_lib.Trainer) -> tf.train.Checkpoint:
+  return tf.train.Checkpoint(**trainer.embedder.parts)
+
+
+@contextlib.contextmanager
+def _quiet_orbit() -> Iterator[None]:
+  """Orbit prints its own lines to standard output; ours say more."""
+  with contextlib.redirect_stdout(io.StringIO()):
+    yield

@@ -1,0 +1,34 @@
+"""A task of a stage: what to minimise, on which batches, how much of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from music_embed.objectives import base
+
+
+class Source(Protocol):
+  """Gives global batches; batch s is a pure function of (seed, s)."""
+
+  def batches(
+    self, dataset: Any, *, seed: int, first_step: int
+  ) -> tf.data.Dataset:
+    """An endless dataset whose first element is batch `first_step`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """One term of a stage's loss.
+
+  Attributes:
+    objective: the loss.
+    source: its batches.
+    weight: factor of the loss in the stage's sum.
+  """
+
+  objective: base.Objective
+  source: Source
+  weight: float = 1.0

@@ -1,0 +1,81 @@
+"""Starting a stage from named parts of an earlier run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tf_keras
+
+from music_embed.core import errors, files
+
+LAST = "last"
+BEST = "best"
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmStart:
+  """Which parts of which run a new stage keeps.
+
+  Optimiser slots are never taken over: the label stage of Huang et al. 2020
+  trains the network on with fresh ones.
+
+  Attributes:
+    workdir: directory of the earlier run.
+    parts: names among "backbone", "projection", "label_head".
+    checkpoint: "last" or "best" (by that run's validation).
+  """
+
+  workdir: str
+  parts: Sequence[str] = ("backbone", "projection")
+  checkpoint: str = LAST
+
+  def path(self) -> str:
+    """The checkpoint's prefix.
+
+    Raises:
+      ConfigError: the run has no such checkpoint.
+    """
+    return checkpoint_path(self.workdir, self.checkpoint)
+
+
+def checkpoint_path(workdir: str, which: str) -> str:
+  """Prefix of a run's last or best checkpoint.
+
+  Raises:
+    ConfigError: there is none, or `which` is neither "last" nor "best".
+  """
+  if which not in (LAST, BEST):
+    raise errors.ConfigError(f"checkpoint must be 'last' or 'best': {which!r}")
+  name = "checkpoints" if which == LAST else "best"
+  directory = files.join(workdir, name)
+  path = tf.train.latest_checkpoint(directory)
+  if path is None:
+    raise errors.ConfigError(
+      f"{directory}: no checkpoint; train that stage first, or correct the "
+      f"directory"
+    )
+  return path
+
+
+def load_parts(parts: Mapping[str, tf_keras.layers.Layer], path: str) -> None:
+  """Restores the weights of the given parts from a training checkpoint.
+
+  Args:
+    parts: built layers by part name.
+    path: checkpoint prefix of a run that holds `parts/<name>`.
+
+  Raises:
+    ConfigError: the checkpoint lacks a part, or holds it in another shape.
+  """
+  for name, layer in parts.items():
+    checkpoint = tf.train.Checkpoint(parts=tf.train.Checkpoint(**{name: layer}))
+    try:
+      status = checkpoint.restore(path)
+      status.assert_existing_objects_matched().expect_partial()
+    except (AssertionError, ValueError) as error:
+      reason = " ".join(str(error).split())[:300]
+      raise errors.ConfigError(
+        f"{path}: part {name!r} does not fit this network ({reason})"
+      ) from error
