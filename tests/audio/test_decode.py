@@ -1,0 +1,160 @@
+import pathlib
+
+import numpy as np
+import pytest
+import soundfile
+
+from music_embed.audio import decode
+from music_embed.core import errors
+
+_FORMATS = {
+  "wav": "PCM_16",
+  "flac": "PCM_16",
+  "ogg": "VORBIS",
+  "mp3": "MPEG_LAYER_III",
+}
+
+
+def _chord(rate_hz: int, duration_s: float = 2.0) -> np.ndarray:
+  time = np.arange(int(rate_hz * duration_s)) / rate_hz
+  tones = [np.sin(2 * np.pi * hz * time) for hz in (220.0, 660.0, 2500.0)]
+  return (0.1 * np.sum(tones, axis=0)).astype(np.float32)
+
+
+def _write(
+  path: pathlib.Path, samples: np.ndarray, rate_hz: int, subtype: str = ""
+) -> str:
+  subtype = subtype or _FORMATS[path.suffix[1:]]
+  soundfile.write(path, samples, rate_hz, subtype=subtype)
+  return str(path)
+
+
+@pytest.mark.parametrize("suffix", _FORMATS)
+@pytest.mark.parametrize(
+  ("rate_hz", "channels"),
+  [(16_000, 1), (22_050, 2), (32_000, 1), (44_100, 2), (48_000, 1)],
+)
+def test_every_format_decodes_to_the_same_mono_signal(
+  tmp_path, suffix, rate_hz, channels
+):
+  mono = _chord(rate_hz)
+  samples = np.stack([mono] * channels, axis=1)
+  path = _write(tmp_path / f"a.{suffix}", samples, rate_hz)
+
+  decoded = decode.decode(path)
+
+  expected = _chord(16_000)
+  assert decoded.waveform.dtype == np.float32
+  assert abs(len(decoded.waveform) - len(expected)) <= 2
+  inner = slice(2000, 30_000)  # Codecs ring at the edges.
+  error = decoded.waveform[inner] - expected[inner]
+  assert np.sqrt(np.mean(error**2)) < 0.08 * np.sqrt(np.mean(expected**2))
+  assert decoded.source_rate_hz == rate_hz
+  assert decoded.num_channels == channels
+  assert decoded.sample_rate_hz == 16_000
+  assert not decoded.truncated
+  assert not decoded.clipped
+  assert decoded.duration_s == pytest.approx(2.0, abs=1e-3)
+
+
+def test_channels_are_averaged(tmp_path):
+  left, middle, right = np.full((3, 1600), [[0.3], [0.0], [-0.9]])
+  path = _write(
+    tmp_path / "a.wav", np.stack([left, middle, right], 1), 16_000, "FLOAT"
+  )
+  np.testing.assert_allclose(decode.decode(path).waveform, -0.2, atol=1e-6)
+
+
+def test_audio_after_the_limit_is_not_read(tmp_path):
+  path = _write(tmp_path / "a.flac", _chord(22_050, 3.0), 22_050)
+  decoded = decode.decode(path, max_s=1.5)
+  assert decoded.duration_s == pytest.approx(1.5, abs=1e-3)
+  assert not decoded.truncated
+  assert decode.decode(path, max_s=None).duration_s == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("suffix", _FORMATS)
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_a_file_cut_in_the_middle_is_kept_and_flagged(
+  tmp_path, suffix, rate_hz
+):
+  noise = np.random.default_rng(0).normal(0, 0.1, (rate_hz * 4, 2))
+  path = pathlib.Path(_write(tmp_path / f"a.{suffix}", noise, rate_hz))
+  whole = path.read_bytes()
+  path.write_bytes(whole[: len(whole) // 2])
+
+  decoded = decode.decode(str(path))
+
+  assert decoded.truncated
+  assert 1.0 < decoded.duration_s < 2.5
+
+
+@pytest.mark.parametrize("suffix", _FORMATS)
+def test_a_cut_after_the_limit_is_not_reported(tmp_path, suffix):
+  noise = np.random.default_rng(0).normal(0, 0.1, 64_000)
+  path = pathlib.Path(_write(tmp_path / f"a.{suffix}", noise, 16_000))
+  whole = path.read_bytes()
+  path.write_bytes(whole[: len(whole) * 9 // 10])
+  assert not decode.decode(str(path), max_s=1.0).truncated
+
+
+def test_a_wav_from_a_stream_without_a_length_is_not_truncated(tmp_path):
+  path = pathlib.Path(_write(tmp_path / "a.wav", _chord(16_000), 16_000))
+  content = bytearray(path.read_bytes())
+  place = content.index(b"data") + 4
+  content[place : place + 4] = b"\xff\xff\xff\xff"
+  path.write_bytes(content)
+  decoded = decode.decode(str(path))
+  assert not decoded.truncated
+  assert decoded.duration_s == pytest.approx(2.0)
+
+
+def test_an_mp3_without_a_xing_header_is_not_truncated(tmp_path):
+  path = pathlib.Path(_write(tmp_path / "a.mp3", _chord(44_100, 4.0), 44_100))
+  content = path.read_bytes()
+  second_frame = content.index(content[:2], 4)
+  path.write_bytes(content[second_frame:])
+  assert not decode.decode(str(path)).truncated
+
+
+def test_clipping_is_flagged(tmp_path):
+  samples = np.clip(20 * _chord(16_000), -1, 1)
+  path = _write(tmp_path / "a.wav", samples, 16_000)
+  assert decode.decode(path).clipped
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_rejected(tmp_path, value):
+  samples = _chord(16_000)
+  samples[12_345] = value
+  path = _write(tmp_path / "bad.wav", samples, 16_000, "FLOAT")
+  with pytest.raises(errors.AudioError, match=r"bad\.wav: .*not finite"):
+    decode.decode(path)
+
+
+@pytest.mark.parametrize(
+  ("content", "reason"),
+  [
+    (b"", "empty"),
+    (b"this is a text, not music" * 50, "not an audio file"),
+    (b"RIFF\x24\x00\x00\x00WAVE", "not an audio file"),
+  ],
+)
+def test_a_file_without_audio_is_named_with_the_reason(
+  tmp_path, content, reason
+):
+  path = tmp_path / "odd.wav"
+  path.write_bytes(content)
+  with pytest.raises(errors.AudioError, match=rf"odd\.wav: .*{reason}"):
+    decode.decode(str(path))
+
+
+def test_a_file_without_samples_is_rejected(tmp_path):
+  path = _write(tmp_path / "none.wav", np.zeros((0, 1)), 16_000)
+  with pytest.raises(errors.AudioError, match=r"none\.wav: no audio"):
+    decode.decode(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+  with pytest.raises(errors.AudioError, match=r"gone\.mp3: no such file"):
+    decode.decode(str(tmp_path / "gone.mp3"))
