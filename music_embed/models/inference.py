@@ -1,0 +1,140 @@
+"""Windows of many recordings to one embedding, and label scores, each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from music_embed.core import keys
+from music_embed.models import embedder
+
+Array = npt.NDArray[np.floating]
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordingOutputs:
+  """What the network says about recordings, in the order they came.
+
+  Attributes:
+    embeddings: plain means of the windows' embeddings, not renormalised,
+      [recordings, dim].
+    num_windows: int64 [recordings].
+    label_scores: mean posteriors of the windows, for the labels asked for,
+      [recordings, labels]; None where none were asked for.
+  """
+
+  embeddings: Array
+  num_windows: npt.NDArray[np.int64]
+  label_scores: Array | None
+
+
+class RecordingEmbedder:
+  """Runs a network over recordings in batches of one static shape.
+
+  Batches cross recordings, and the last one is padded, so that the network
+  is traced once however long the recordings are.
+  """
+
+  def __init__(
+    self,
+    model: embedder.Embedder,
+    *,
+    batch_windows: int = 128,
+    to_log_mel: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    label_ids: Sequence[int] | None = None,
+  ) -> None:
+    """Makes the runner; it sees later updates of the model's weights.
+
+    Args:
+      model: the network; needs a label head where `label_ids` are given.
+      batch_windows: windows a step.
+      to_log_mel: turns stored windows into float ones on the device, e.g.
+        dequantisation; None where windows are float already.
+      label_ids: labels to score; None for no scores.
+    """
+    self._model = model
+    self._batch_windows = batch_windows
+    self._to_log_mel = to_log_mel
+    self._label_ids = (
+      None if label_ids is None else np.asarray(label_ids, np.int32)
+    )
+    self._step = tf.function(self._run)
+
+  def __call__(
+    self, recordings: Iterable[npt.NDArray[np.generic]]
+  ) -> RecordingOutputs:
+    """Embeds recordings.
+
+    Args:
+      recordings: each recording's windows, [windows, frames, bins], at least
+        one; may be a generator.
+
+    Returns:
+      One row a recording; sums over windows are taken in float64.
+    """
+    sums: list[Array] = []
+    scores: list[Array] = []
+    counts: list[int] = []
+    for owners, outputs in self._batches(recordings):
+      for owner in np.unique(owners):
+        rows = owners == owner
+        if owner == len(sums):
+          sums.append(np.zeros(outputs[0].shape[1]))
+          scores.append(np.zeros(outputs[1].shape[1]))
+          counts.append(0)
+        sums[owner] += outputs[0][rows].sum(0, np.float64)
+        scores[owner] += outputs[1][rows].sum(0, np.float64)
+        counts[owner] += int(rows.sum())
+    num_windows = np.asarray(counts, np.int64)
+    return RecordingOutputs(
+      embeddings=_means(sums, counts),
+      num_windows=num_windows,
+      label_scores=None if self._label_ids is None else _means(scores, counts),
+    )
+
+  def _batches(
+    self, recordings: Iterable[npt.NDArray[np.generic]]
+  ) -> Iterator[tuple[npt.NDArray[np.int64], tuple[Array, Array]]]:
+    """Yields owners [windows] and the outputs of as many windows."""
+    pending: list[npt.NDArray[np.generic]] = []
+    owners: list[int] = []
+    for index, windows in enumerate(recordings):
+      for window in windows:
+        pending.append(window)
+        owners.append(index)
+        if len(pending) == self._batch_windows:
+          yield np.asarray(owners), self._outputs(pending)
+          pending, owners = [], []
+    if pending:
+      yield np.asarray(owners), self._outputs(pending)
+
+  def _outputs(
+    self, windows: list[npt.NDArray[np.generic]]
+  ) -> tuple[Array, Array]:
+    batch = np.zeros((self._batch_windows, *windows[0].shape), windows[0].dtype)
+    batch[: len(windows)] = windows
+    embedding, scores = self._step(tf.constant(batch))
+    return embedding.numpy()[: len(windows)], scores.numpy()[: len(windows)]
+
+  def _run(self, windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    log_mel = windows if self._to_log_mel is None else self._to_log_mel(windows)
+    if self._label_ids is None:
+      embedding = self._model.embed(log_mel, training=False)
+      return embedding, embedding[:, :0]
+    outputs = self._model(log_mel, training=False)
+    posterior = tf.nn.softmax(outputs[keys.LABEL_LOGITS])
+    return outputs[keys.EMBEDDING], tf.gather(
+      posterior, self._label_ids, axis=1
+    )
+
+
+def _means(sums: list[Array], counts: list[int]) -> Array:
+  if not sums:
+    return np.zeros((0, 0), np.float32)
+  return np.stack(
+    [total / count for total, count in zip(sums, counts, strict=True)]
+  ).astype(np.float32)
