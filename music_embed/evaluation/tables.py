@@ -1,0 +1,96 @@
+"""Tables as plain text, for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def number(value: float | None, digits: int = 3) -> str:
+  """`.123`, the way papers print measures; a dash for None."""
+  if value is None:
+    return "-"
+  text = f"{value:.{digits}f}"
+  return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def interval(ends: Sequence[float | None] | None) -> str:
+  """`.100-.200`; empty where there is none."""
+  if ends is None or None in ends:
+    return ""
+  return f"{number(ends[0])}-{number(ends[1])}"
+
+
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  """Aligns cells in columns: the first to the left, the others right."""
+  widths = [
+    max(len(row[column]) for row in [header, *rows])
+    for column in range(len(header))
+  ]
+
+  def line(cells: Sequence[str]) -> str:
+    aligned = [
+      cell.ljust(width) if column == 0 else cell.rjust(width)
+      for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    ]
+    return "  ".join(aligned).rstrip()
+
+  rule = "  ".join("-" * width for width in widths)
+  return "\n".join([line(header), rule, *(line(row) for row in rows)])
+
+
+def summary(report: Mapping[str, Any]) -> str:
+  """The table that `evaluate` prints, and below it what claims hold.
+
+  Args:
+    report: what report.json holds.
+  """
+  ends = report["intervals"]
+  rows = []
+  for name, link in report["link"].items():
+    label = report["label"][name]
+    rows.append(
+      (
+        name,
+        number(link["ap"]),
+        interval(ends["link"][name]["ap"]),
+        number(link["auc"]),
+        interval(ends["link"][name]["auc"]),
+        number(label["auc"]),
+        interval(ends["label"][name]["auc"]),
+        label["readout"],
+      )
+    )
+  header = (
+    "system",
+    "link AP",
+    "95 %",
+    "link AUC",
+    "95 %",
+    "label AUC",
+    "95 %",
+    "labels by",
+  )
+  return "\n".join([grid(header, rows), "", *_claim_lines(report["claims"])])
+
+
+def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+  """One line for each pair of systems; wmf in one line."""
+  lines = []
+  verdicts: dict[tuple[str, str, bool], list[str]] = {}
+  bound = [claim["holds"] for claim in claims if claim["better"] == "wmf"]
+  for claim in claims:
+    if claim["better"] != "wmf":
+      key = (claim["better"], claim["worse"], claim["required"])
+      verdicts.setdefault(key, []).append(
+        f"{claim['measure'].upper()} {'yes' if claim['holds'] else 'NO'} "
+        f"({claim['difference']:+.3f}, {claim['interval'][0]:+.3f} to "
+        f"{claim['interval'][1]:+.3f})"
+      )
+  for (better, worse, required), parts in verdicts.items():
+    kind = "must hold" if required else "aim"
+    lines.append(f"{better} above {worse} [{kind}]: {', '.join(parts)}")
+  if bound:
+    verdict = "yes" if all(bound) else "NO"
+    lines.append(f"wmf above all others [must hold]: {verdict}")
+  return lines

@@ -1,0 +1,59 @@
+"""Tests of music_embed.evaluation.baselines."""
+
+import numpy as np
+import pytest
+
+from music_embed.core import errors
+from music_embed.evaluation import baselines
+from music_embed.evaluation.systems import Parts
+
+
+def test_random_embeddings_repeat_with_the_seed_and_differ_between_parts():
+  sizes = Parts(np.arange(4), np.arange(3), np.arange(4))
+  first = baselines.random_embeddings(sizes, dim=6, seed=2)
+  again = baselines.random_embeddings(sizes, dim=6, seed=2)
+  assert [part.shape for part in first] == [(4, 6), (3, 6), (4, 6)]
+  np.testing.assert_array_equal(first.validation, again.validation)
+  assert (first.train != first.evaluation).all()
+
+
+def test_audio_statistics_are_standardised_by_the_training_part_alone():
+  features = {0: [0.0, 5.0], 1: [2.0, 5.0], 2: [4.0, 5.0], 3: [3.0, 9.0]}
+  parts = baselines.audio_statistics(
+    Parts(np.array([0, 1]), np.array([2]), np.array([3])),
+    lambda index: np.array(features[index], np.float32),
+  )
+  # Training mean 1, deviation 1; the second feature is constant there.
+  np.testing.assert_allclose(parts.train, [[-1, 0], [1, 0]])
+  np.testing.assert_allclose(parts.validation, [[3, 0]])
+  np.testing.assert_allclose(parts.evaluation, [[2, 0]])
+
+
+def test_ridge_recovers_a_linear_map_and_skips_recordings_without_edges():
+  random = np.random.default_rng(0)
+  mixing = random.standard_normal((4, 3))
+  features = Parts(*(random.standard_normal((n, 4)) for n in (60, 30, 30)))
+  factors = features.train @ mixing
+  factors[:10] = 0.0
+  truth = features.validation @ mixing
+  unit = truth / np.linalg.norm(truth, axis=1, keepdims=True)
+  edges = np.argwhere(np.triu(unit @ unit.T > 0.8, k=1))
+  predicted, strength = baselines.ridge_to_factors(features, factors, edges)
+  assert strength < 1.0
+  expected = features.evaluation @ mixing
+  correlation = np.corrcoef(predicted.evaluation.ravel(), expected.ravel())
+  assert correlation[0, 1] > 0.98
+  spoilt, _ = baselines.ridge_to_factors(
+    features, np.where(factors == 0.0, 1e-9, factors), edges
+  )
+  assert np.abs(spoilt.evaluation - expected).mean() > (
+    np.abs(predicted.evaluation - expected).mean()
+  )
+
+
+def test_ridge_without_any_edge_says_so():
+  features = Parts(np.ones((3, 2)), np.ones((2, 2)), np.ones((2, 2)))
+  with pytest.raises(errors.DataError, match="no edges"):
+    baselines.ridge_to_factors(
+      features, np.zeros((3, 4)), np.zeros((0, 2), np.int64)
+    )
