@@ -37,6 +37,7 @@ _EXTRAS = {
         "pytest-timeout>=2.3,<3",
         "pytest-xdist>=3.6,<4",
         "ruff>=0.5,<1",
+    "uv>=0.5,<1",
     ],
 }
 

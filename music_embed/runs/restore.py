@@ -1,0 +1,85 @@
+"""Networks from the directories of training runs."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from music_embed.core import errors, files
+from music_embed.data.records import prepared
+from music_embed.models import embedder as embedder_lib
+from music_embed.runs import config
+from music_embed.training import warm_start
+
+
+def build(
+  embedder: embedder_lib.Embedder,
+  data: prepared.PreparedDataset,
+  *,
+  seed: int,
+) -> None:
+  """Creates a network's variables for a dataset's windows and vocabulary.
+
+  Args:
+    embedder: the network; its label head gets the vocabulary's size.
+    data: gives window shape and vocabulary.
+    seed: of the initial weights.
+
+  Raises:
+    ConfigError: the head is of another size than the vocabulary.
+  """
+  tf_keras.utils.set_random_seed(seed)
+  if embedder.label_head is not None:
+    embedder.label_head.set_num_labels(len(data.vocabulary))
+  front_end = data.front_end
+  window = tf.zeros([2, front_end.window_frames, front_end.num_bins])
+  embedder(window, training=False)
+
+
+def load_embedder(
+  workdir: str,
+  data: prepared.PreparedDataset,
+  checkpoint: str = "best",
+) -> embedder_lib.Embedder:
+  """The network of a training run with its trained weights.
+
+  Args:
+    workdir: directory of the run.
+    data: the dataset that it was trained on.
+    checkpoint: "last", or "best" by the run's validation; a run that never
+      validated has only a last one, and gives that.
+
+  Raises:
+    ConfigError: the directory holds no run, or no checkpoint.
+  """
+  embedder = untrained_embedder(workdir, data, seed=0)
+  has_best = tf.train.latest_checkpoint(files.join(workdir, "best"))
+  which = checkpoint if has_best else warm_start.LAST
+  path = warm_start.checkpoint_path(workdir, which)
+  warm_start.load_parts(embedder.parts, path)
+  return embedder
+
+
+def untrained_embedder(
+  workdir: str, data: prepared.PreparedDataset, seed: int
+) -> embedder_lib.Embedder:
+  """The network of a training run with fresh weights.
+
+  Args:
+    workdir: directory of the run.
+    data: the dataset that it was trained on.
+    seed: of the weights.
+
+  Raises:
+    ConfigError: the directory holds no run.
+  """
+  from music_embed.runs import train  # Imports this module.
+
+  path = files.join(workdir, "config.gin")
+  if not files.exists(path):
+    raise errors.ConfigError(f"{workdir}: no training run here ({path})")
+  with open(path, encoding="utf-8") as file:
+    configured = config.parse_text(train.train, file.read())
+  embedder = configured.arguments["embedder"]
+  build(embedder, data, seed=seed)
+  return embedder

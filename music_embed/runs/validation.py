@@ -1,0 +1,128 @@
+"""Measures on the validation part while a stage trains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from music_embed.audio import windows as windows_lib
+from music_embed.data.records import prepared, quantize
+from music_embed.evaluation import validation as measures
+from music_embed.models import embedder as embedder_lib
+from music_embed.models import inference
+
+
+@dataclasses.dataclass(frozen=True)
+class Validation:
+  """Link and label prediction on the validation part, never the evaluation's.
+
+  Attributes:
+    max_recordings: of the validation part that are embedded, evenly spread.
+    min_occurrences: labels rarer than this among them are left out.
+    batch_windows: windows of one network call.
+    seed: of the draw of pairs in large parts.
+  """
+
+  max_recordings: int = 2_500
+  min_occurrences: int = 10
+  batch_windows: int = 128
+  seed: int = 0
+
+  def measure(
+    self, data: prepared.PreparedDataset
+  ) -> Callable[[embedder_lib.Embedder], Mapping[str, float]]:
+    """A function from a network to "link_ap", "link_auc" and "label_auc".
+
+    Measures that the part is too small for, and label AUC without a label
+    head, are left out.
+    """
+    part = data.split_range("validation")
+    count = min(len(part), self.max_recordings)
+    chosen = part.start + np.arange(count) * len(part) // max(count, 1)
+    edges = _edges_within(data, chosen)
+    targets = _targets(data, chosen)
+    runners: dict[int, inference.RecordingEmbedder] = {}
+    label_ids = np.flatnonzero(
+      np.asarray(targets.sum(axis=0)).ravel() >= self.min_occurrences
+    )
+
+    def measure(embedder: embedder_lib.Embedder) -> Mapping[str, float]:
+      has_labels = embedder.label_head is not None and len(label_ids) > 0
+      if id(embedder) not in runners:  # Traced once, not at each validation.
+        runners[id(embedder)] = recording_embedder(
+          embedder,
+          data,
+          batch_windows=self.batch_windows,
+          label_ids=label_ids if has_labels else None,
+        )
+      outputs = runners[id(embedder)](all_windows(data, chosen))
+      values = measures.link_measures(outputs.embeddings, edges, seed=self.seed)
+      if outputs.label_scores is not None:
+        values |= measures.label_measures(
+          outputs.label_scores,
+          targets[:, label_ids],
+          min_occurrences=self.min_occurrences,
+        )
+      return values
+
+    return measure
+
+
+def recording_embedder(
+  embedder: embedder_lib.Embedder,
+  data: prepared.PreparedDataset,
+  *,
+  batch_windows: int = 128,
+  label_ids: npt.NDArray[Any] | None = None,
+) -> inference.RecordingEmbedder:
+  """A runner over a dataset's stored windows.
+
+  Args:
+    embedder: the network.
+    data: gives the quantisation.
+    batch_windows: windows of one network call.
+    label_ids: labels to score, int `[labels]`; None for no scores.
+  """
+  return inference.RecordingEmbedder(
+    embedder,
+    batch_windows=batch_windows,
+    to_log_mel=lambda x: quantize.dequantize_tf(x, data.quantization),
+    label_ids=label_ids,
+  )
+
+
+def all_windows(
+  data: prepared.PreparedDataset, recordings: npt.NDArray[np.int64] | range
+) -> Iterator[npt.NDArray[np.uint8]]:
+  """Consecutive windows of each recording: uint8 `[windows, frames, bins]`."""
+  length = data.front_end.window_frames
+  for index in recordings:
+    starts = windows_lib.window_starts(int(data.num_frames[index]), length)
+    yield data.windows(np.full(len(starts), index), starts)
+
+
+def _edges_within(
+  data: prepared.PreparedDataset, chosen: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+  """Edges among the chosen recordings, by their rows: int64 `[edges, 2]`."""
+  pairs = data.graph("validation").pairs()
+  rows = np.searchsorted(chosen, pairs)
+  rows = np.minimum(rows, max(len(chosen) - 1, 0))
+  return rows[(chosen[rows] == pairs).all(axis=1)] if len(pairs) else pairs
+
+
+def _targets(
+  data: prepared.PreparedDataset, chosen: npt.NDArray[np.int64]
+) -> scipy.sparse.csr_matrix:
+  """Labels of the chosen recordings: sparse 0/1 `[recordings, labels]`."""
+  indptr, indices = data.labels_csr
+  whole = scipy.sparse.csr_matrix(
+    (np.ones(len(indices), np.int8), indices, indptr),
+    shape=(data.num_recordings, len(data.vocabulary)),
+  )
+  return whole[chosen].astype(np.int64)
