@@ -6,6 +6,7 @@ python tools/describe_model.py [small_cnn mobilenet resnet ...]
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import pathlib
 import sys
@@ -37,7 +38,7 @@ def backbones(module_name: str) -> list[type[tf_keras.layers.Layer]]:
     for value in vars(module).values()
     if isinstance(value, type)
     and value.__module__ == module.__name__
-    and "width_multiplier" in (value.__init__.__kwdefaults__ or {})
+    and "width_multiplier" in inspect.signature(value).parameters
   ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import tensorflow as tf
 from music_embed.core import keys
 from music_embed.models import embedder
 
-Array = npt.NDArray[np.floating]
+Array = npt.NDArray[Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,9 +65,7 @@ class RecordingEmbedder:
     )
     self._step = tf.function(self._run)
 
-  def __call__(
-    self, recordings: Iterable[npt.NDArray[np.generic]]
-  ) -> RecordingOutputs:
+  def __call__(self, recordings: Iterable[Array]) -> RecordingOutputs:
     """Embeds recordings.
 
     Args:
@@ -97,10 +96,10 @@ class RecordingEmbedder:
     )
 
   def _batches(
-    self, recordings: Iterable[npt.NDArray[np.generic]]
+    self, recordings: Iterable[Array]
   ) -> Iterator[tuple[npt.NDArray[np.int64], tuple[Array, Array]]]:
     """Yields owners [windows] and the outputs of as many windows."""
-    pending: list[npt.NDArray[np.generic]] = []
+    pending: list[Array] = []
     owners: list[int] = []
     for index, windows in enumerate(recordings):
       for window in windows:
@@ -112,9 +111,7 @@ class RecordingEmbedder:
     if pending:
       yield np.asarray(owners), self._outputs(pending)
 
-  def _outputs(
-    self, windows: list[npt.NDArray[np.generic]]
-  ) -> tuple[Array, Array]:
+  def _outputs(self, windows: list[Array]) -> tuple[Array, Array]:
     batch = np.zeros((self._batch_windows, *windows[0].shape), windows[0].dtype)
     batch[: len(windows)] = windows
     embedding, scores = self._step(tf.constant(batch))

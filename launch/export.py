@@ -1,0 +1,42 @@
+"""Exports a trained network as a SavedModel: waveform to embeddings, labels.
+
+  launch/export.py --model=demo/hybrid --dataset=demo/dataset \
+    --output=demo/export
+"""
+
+from __future__ import annotations
+
+from music_embed.runs import cli  # First: sets what TensorFlow reads.
+
+from absl import flags  # isort: skip
+
+_MODEL = flags.DEFINE_string(
+  "model", None, "Working directory of a training run.", required=True
+)
+_DATASET = flags.DEFINE_string(
+  "dataset", None, "Prepared dataset that it was trained on.", required=True
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "Directory to write the SavedModel to.", required=True
+)
+_TOP_K = flags.DEFINE_integer(
+  "top_k", 10, "Labels that the signature `label` returns."
+)
+
+
+def main() -> None:
+  """Runs the export that the flags describe."""
+  from music_embed.runs import export
+
+  print(
+    export.export(
+      model=_MODEL.value,
+      dataset=_DATASET.value,
+      output=_OUTPUT.value,
+      top_k=_TOP_K.value,
+    )
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

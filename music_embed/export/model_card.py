@@ -1,0 +1,120 @@
+"""What lies beside a SavedModel: `model.json` and a README for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from music_embed.core import types
+
+FORMAT = "music_embed.saved_model/1"
+
+
+def card(
+  *,
+  fingerprint: str,
+  front_end: types.LogMelFrontEnd,
+  num_labels: int,
+  top_k: int,
+  dim: int,
+) -> dict[str, Any]:
+  """The contents of `model.json`.
+
+  Args:
+    fingerprint: of weights, front end and vocabulary.
+    front_end: what the waveform passes first.
+    num_labels: size of the vocabulary, 0 without a label head.
+    top_k: labels that `label` returns.
+    dim: width of the embedding.
+
+  Returns:
+    JSON-serialisable values.
+  """
+  return {
+    "format": FORMAT,
+    "fingerprint": fingerprint,
+    "front_end": front_end.to_json(),
+    "embedding_dim": dim,
+    "num_labels": num_labels,
+    "top_k": top_k,
+    "signatures": _signatures(dim, top_k if num_labels else 0),
+  }
+
+
+def _signatures(dim: int, top_k: int) -> dict[str, Any]:
+  any_rank = {"waveform": "float32 [samples] or [batch, samples]"}
+  padded = {
+    "waveform": "float32 [batch, samples]",
+    "num_samples": "int32 [batch]",
+  }
+  result: dict[str, Any] = {
+    "embed": {
+      "inputs": any_rank,
+      "outputs": {
+        "window_embeddings": f"float32 [..., windows, {dim}]",
+        "window_times_s": "float32 [windows]",
+        "recording_embedding": f"float32 [..., {dim}]",
+      },
+    },
+    "embed_padded": {
+      "inputs": padded,
+      "outputs": {
+        "window_embeddings": f"float32 [batch, windows, {dim}]",
+        "window_times_s": "float32 [batch, windows]",
+        "num_windows": "int32 [batch]",
+        "recording_embedding": f"float32 [batch, {dim}]",
+      },
+    },
+  }
+  if top_k:
+    for name, inputs, shape in (
+      ("label", any_rank, f"[..., {top_k}]"),
+      ("label_padded", padded, f"[batch, {top_k}]"),
+    ):
+      result[name] = {
+        "inputs": inputs,
+        "outputs": {"labels": f"string {shape}", "scores": f"float32 {shape}"},
+      }
+  return result
+
+
+def readme(values: dict[str, Any]) -> str:
+  """The README of an export, from its `model.json`."""
+  front_end = types.LogMelFrontEnd.from_json(values["front_end"])
+  window_s = front_end.window_samples / front_end.sample_rate_hz
+  hop_s = (
+    front_end.window_frames * front_end.hop_length / front_end.sample_rate_hz
+  )
+  lines = [
+    "# Music embeddings from a waveform",
+    "",
+    "A TensorFlow SavedModel; it needs no other code.",
+    "",
+    "```python",
+    "import tensorflow as tf",
+    'model = tf.saved_model.load("this/directory")',
+    'outputs = model.signatures["embed"](waveform=tf.constant(samples))',
+    "```",
+    "",
+    f"Input: mono, {front_end.sample_rate_hz:,} Hz, in [-1, 1].",
+    f"A window is {window_s:.3f} s long; windows follow one another every"
+    f" {hop_s:g} s, and the last one ends with the recording. A shorter"
+    " recording is filled up with silence.",
+    "Window embeddings have unit norm; a recording's embedding is their plain"
+    " mean. A label's score is the mean of the windows' posteriors.",
+    "With recordings of different lengths in one batch, use the `_padded`"
+    " signatures: samples from `num_samples` on are not looked at; rows past"
+    " `num_windows` are zero.",
+    "",
+  ]
+  for name, signature in values["signatures"].items():
+    lines.append(f"## {name}")
+    lines.append("")
+    for direction in ("inputs", "outputs"):
+      for key, kind in signature[direction].items():
+        lines.append(f"- {direction[:-1]} `{key}`: {kind}")
+    lines.append("")
+  lines.append(
+    f"Fingerprint: `{values['fingerprint']}`. Compare embeddings of one"
+    " fingerprint only."
+  )
+  return "\n".join(lines) + "\n"

@@ -1,0 +1,40 @@
+"""Exports a trained network as a SavedModel."""
+
+from __future__ import annotations
+
+from music_embed.core import errors
+from music_embed.data.records import prepared
+from music_embed.export import saved_model
+from music_embed.runs import restore
+
+
+def export(*, model: str, dataset: str, output: str, top_k: int = 10) -> str:
+  """Exports the best checkpoint of a training directory.
+
+  Args:
+    model: working directory of a training run.
+    dataset: prepared dataset that it was trained on: gives the front end and
+      the vocabulary.
+    output: directory to make; one that holds the same export is left alone.
+    top_k: labels that the signature `label` returns.
+
+  Returns:
+    One line that says what was written.
+
+  Raises:
+    ConfigError: `output` holds something else, or `top_k` is not positive.
+    DataError: there is no such checkpoint or dataset.
+  """
+  if top_k < 1:
+    raise errors.ConfigError(f"--top_k={top_k}: must be at least 1")
+  data = prepared.PreparedDataset(dataset)
+  embedder = restore.load_embedder(model, data, checkpoint="best")
+  card = saved_model.save(
+    embedder,
+    output,
+    front_end=data.front_end,
+    vocabulary=data.vocabulary,
+    top_k=top_k,
+  )
+  names = ", ".join(card["signatures"])
+  return f"export: {output} ({names}; {card['fingerprint'][:12]})"
