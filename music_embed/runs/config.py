@@ -81,12 +81,12 @@ def parse_text(function: Callable[..., Any], config_text: str) -> Configured:
       gin.parse_config(config_text)
     except Exception as error:
       raise _one_line(error) from error
-    return Configured(_resolve(function, _parameters(function)), "", "")
+    return Configured(_resolve(function, parameters(function)), "", "")
 
 
 def roots() -> list[str]:
   """Folders in which `gin/...` paths are looked up, in order."""
-  return [os.getcwd(), str(_PACKAGE.parent), str(_PACKAGE)]
+  return list(dict.fromkeys([os.getcwd(), str(_PACKAGE.parent), str(_PACKAGE)]))
 
 
 def _parse(gin_files: Sequence[str], gin_params: Sequence[str]) -> None:
@@ -124,7 +124,8 @@ def _check_macros() -> None:
       )
 
 
-def _parameters(function: Callable[..., Any]) -> list[str]:
+def parameters(function: Callable[..., Any]) -> list[str]:
+  """Names of a function's parameters."""
   return list(inspect.signature(function).parameters)
 
 

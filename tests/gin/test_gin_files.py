@@ -1,0 +1,122 @@
+"""Every gin file: parses, includes first, states its contract."""
+
+import importlib
+import pathlib
+import re
+
+import pytest
+
+from music_embed.core import errors
+from music_embed.runs import config
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_FILES = sorted((_ROOT / "gin").rglob("*.gin"))
+_RUNS = [p for p in _FILES if p.parent.parts[-2:] != ("gin", "backbones")]
+
+
+def _name(path):
+  return str(path.relative_to(_ROOT))
+
+
+def _with_includes(path):
+  text = path.read_text(encoding="utf-8")
+  parts = [
+    _with_includes(_ROOT / included)
+    for included in re.findall(r'^include "(.+)"$', text, re.MULTILINE)
+  ]
+  return "\n".join([*parts, text])
+
+
+def _required_macros(path):
+  text = _with_includes(path)
+  values = dict(re.findall(r"^([A-Z][A-Z_]*) = (.+)$", text, re.MULTILINE))
+  return {name for name, value in values.items() if "REQUIRED" in value}
+
+
+def _header(path):
+  lines = path.read_text(encoding="utf-8").splitlines()
+  return "\n".join(line for line in lines if line.startswith("#"))
+
+
+def _function(path):
+  """The run function that a file configures."""
+  text = _with_includes(path)
+  for name in ("curriculum", "train", "prepare", "evaluate"):
+    if f"from music_embed.runs import {name}\n" in text:
+      module = importlib.import_module(f"music_embed.runs.{name}")
+      return getattr(module, name)
+  return None
+
+
+@pytest.fixture
+def checkout(monkeypatch):
+  monkeypatch.chdir(_ROOT)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_it_parses_and_builds_what_it_names(path, checkout):
+  function = _function(path)
+  params = [f"{m} = 'somewhere'" for m in sorted(_required_macros(path))]
+  if function is None:
+    text = path.read_text(encoding="utf-8")
+    params.append("x/gin.singleton.constructor = %BACKBONE")
+    assert "BACKBONE = @" in text
+    function = importlib.import_module("music_embed.runs.train").train
+    given = list(config.parameters(function))
+    configured = config.load(
+      function, gin_files=[str(path)], gin_params=params, given=given
+    )
+    assert configured.config_text
+    return
+  given = config.parameters(function)
+  configured = config.load(
+    function, gin_files=[str(path)], gin_params=params, given=given
+  )
+  assert configured.config_text
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_includes_come_before_bindings(path):
+  seen_binding = False
+  for line in path.read_text(encoding="utf-8").splitlines():
+    if re.match(r"^[A-Za-z_/.]+ = ", line):
+      seen_binding = True
+    assert not (line.startswith("include") and seen_binding), line
+
+
+@pytest.mark.parametrize("path", _RUNS, ids=_name)
+def test_required_macros_stand_in_the_header(path):
+  for macro in _required_macros(path):
+    assert macro in _header(path)
+
+
+@pytest.mark.parametrize(
+  "path", [p for p in _RUNS if _required_macros(p)], ids=_name
+)
+def test_a_required_macro_that_is_not_set_is_named(path, checkout):
+  with pytest.raises(errors.ConfigError, match="is required and not set"):
+    config.load(
+      _function(path),
+      gin_files=[str(path)],
+      given=config.parameters(_function(path)),
+    )
+
+
+def test_there_is_no_package_file_that_would_shadow_gin_config():
+  assert not list((_ROOT / "gin").rglob("__init__.py"))
+
+
+def test_the_systems_files_hold_the_papers_settings():
+  text = "".join(
+    (_ROOT / "gin/systems/huang2020" / f"{name}.gin").read_text()
+    for name in ("common", "triplet", "label_only", "label")
+  )
+  for line in (
+    "triplet.TripletObjective.margin = 0.1",
+    "projection.Projection.dim = 128",
+    "optimizers.PartOptimizer.learning_rate = 1e-4",
+    "TRAIN_STEPS = 10_000_000",
+    "BATCH_TRIPLETS = 132",
+    "BATCH_WINDOWS = 132",
+  ):
+    assert line in text

@@ -1,0 +1,31 @@
+from music_embed.training import history as history_lib
+
+
+def test_rows_come_back_in_order(tmp_path):
+  path = str(tmp_path / "history.jsonl")
+  history = history_lib.History(path, first_step=0)
+  history.append(step=10, split="train", values={"loss": 2.0})
+  history.append(step=10, split="validation", values={"link_ap": 0.5})
+  assert history_lib.read(path) == [
+    {"step": 10, "split": "train", "loss": 2.0},
+    {"step": 10, "split": "validation", "link_ap": 0.5},
+  ]
+
+
+def test_resuming_drops_rows_that_will_be_measured_again(tmp_path):
+  path = str(tmp_path / "history.jsonl")
+  history = history_lib.History(path, first_step=0)
+  for step in (10, 20, 30):
+    history.append(step=step, split="train", values={"loss": 1.0})
+  history_lib.History(path, first_step=20)
+  assert [row["step"] for row in history_lib.read(path)] == [10, 20]
+
+
+def test_a_half_written_last_row_is_left_out(tmp_path):
+  path = tmp_path / "history.jsonl"
+  path.write_text('{"step": 1, "split": "train"}\n{"step": 2, "spl')
+  assert [row["step"] for row in history_lib.read(str(path))] == [1]
+
+
+def test_a_missing_file_has_no_rows(tmp_path):
+  assert history_lib.read(str(tmp_path / "none.jsonl")) == []
