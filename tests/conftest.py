@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
@@ -20,3 +22,21 @@ def _configure() -> None:
 
 
 _configure()
+
+
+@pytest.fixture(scope="session")
+def mirrored() -> Callable[[int], tf.distribute.MirroredStrategy]:
+  """Makes the strategy of 1, 2 or 4 CPU devices; one a size and process."""
+  made: dict[int, tf.distribute.MirroredStrategy] = {}
+
+  def strategy(num_replicas: int) -> tf.distribute.MirroredStrategy:
+    if num_replicas not in made:
+      # Every strategy numbers its collective groups from the same key: two
+      # sizes in one process collide. TensorFlow's own tests move the base.
+      tf.distribute.MirroredStrategy._collective_key_base = 1000 * num_replicas
+      made[num_replicas] = tf.distribute.MirroredStrategy(
+        [f"CPU:{index}" for index in range(num_replicas)]
+      )
+    return made[num_replicas]
+
+  return strategy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 import tf_keras
 
@@ -62,7 +64,11 @@ class DepthwiseBlock(tf_keras.layers.Layer):
       strides,
       "same",
       use_bias=False,
-      depthwise_initializer=CONV_INITIALIZER,
+      # Keras counts a depthwise kernel's fan-in over all channels, which
+      # would make an untrained network's output vanish: He's by hand.
+      depthwise_initializer=tf_keras.initializers.RandomNormal(
+        stddev=math.sqrt(2.0 / 9.0)
+      ),
     )
     self._norm = batch_norm.BatchNorm(momentum=momentum)
     self._pointwise = ConvBlock(

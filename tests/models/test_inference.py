@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from music_embed.models import embedder, inference
+from music_embed.models.heads import label_softmax, projection
+
+
+class _Features(tf_keras.layers.Layer):
+  def call(self, log_mel: tf.Tensor, *, training: bool) -> tf.Tensor:
+    return tf.reshape(log_mel, [-1, 4 * 3])
+
+
+@pytest.fixture
+def model() -> embedder.Embedder:
+  tf_keras.utils.set_random_seed(4)
+  result = embedder.Embedder(
+    backbone=_Features(),
+    projection=projection.Projection(dim=5),
+    label_head=label_softmax.LabelSoftmaxHead(num_labels=7),
+  )
+  result(tf.zeros([1, 4, 3]), training=False)
+  return result
+
+
+def _recordings() -> list[np.ndarray]:
+  rng = np.random.default_rng(5)
+  return [
+    rng.normal(size=(windows, 4, 3)).astype(np.float32)
+    for windows in (3, 1, 11, 2)
+  ]
+
+
+def _reference(model, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """One window at a time."""
+  embeddings, posteriors = [], []
+  for window in windows:
+    outputs = model(window[np.newaxis], training=False)
+    embeddings.append(outputs["embedding"].numpy()[0])
+    posteriors.append(tf.nn.softmax(outputs["label_logits"]).numpy()[0])
+  return np.mean(embeddings, 0), np.mean(posteriors, 0)
+
+
+@pytest.mark.parametrize("batch_windows", [1, 4, 17, 32])
+def test_recordings_are_plain_means_whatever_the_batch(
+  model, batch_windows: int
+) -> None:
+  runner = inference.RecordingEmbedder(
+    model, batch_windows=batch_windows, label_ids=[6, 0]
+  )
+  outputs = runner(iter(_recordings()))
+  assert outputs.num_windows.tolist() == [3, 1, 11, 2]
+  for index, windows in enumerate(_recordings()):
+    embedding, posterior = _reference(model, windows)
+    np.testing.assert_allclose(outputs.embeddings[index], embedding, atol=1e-6)
+    np.testing.assert_allclose(
+      outputs.label_scores[index], posterior[[6, 0]], atol=1e-6
+    )
+  assert np.linalg.norm(outputs.embeddings[2]) < 0.99  # Not renormalised.
+
+
+def test_the_network_is_traced_once_and_follows_its_weights(model) -> None:
+  traced = []
+
+  def to_log_mel(stored: tf.Tensor) -> tf.Tensor:
+    traced.append(stored.dtype)
+    return tf.cast(stored, tf.float32) / 255.0
+
+  runner = inference.RecordingEmbedder(
+    model, batch_windows=4, to_log_mel=to_log_mel
+  )
+  stored = [(r * 50 + 128).astype(np.uint8) for r in _recordings()]
+  first = runner(stored)
+  assert first.label_scores is None
+  model.projection.dense.bias.assign_add(tf.ones([5]))
+  second = runner(stored[::-1])
+  assert traced == [tf.uint8]
+  expected, _ = _reference(model, stored[1].astype(np.float32) / 255.0)
+  np.testing.assert_allclose(second.embeddings[2], expected, atol=1e-6)
+  assert not np.allclose(first.embeddings[1], expected, atol=1e-3)
