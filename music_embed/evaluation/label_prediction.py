@@ -10,8 +10,9 @@ import dataclasses
 
 import numpy as np
 import scipy.sparse
+import scipy.stats
 
-from music_embed.evaluation import metrics, ridge
+from music_embed.evaluation import ridge
 from music_embed.evaluation.arrays import Array
 from music_embed.evaluation.systems import Parts, z_scored
 
@@ -60,7 +61,7 @@ def label_task(
 
 
 def label_auc(positive: Array, scores: Array) -> Array:
-  """AUC-ROC of each label.
+  """AUC-ROC of each label, by ranks: all labels at once, ties count half.
 
   Args:
     positive: bool `[recordings, labels]`.
@@ -69,10 +70,12 @@ def label_auc(positive: Array, scores: Array) -> Array:
   Returns:
     float64 `[labels]`, NaN where a label has one class only.
   """
-  columns = range(positive.shape[1])
-  return np.array(
-    [metrics.measures(positive[:, j], scores[:, j]).auc for j in columns]
-  )
+  ranks = scipy.stats.rankdata(scores, axis=0)
+  num_positive = positive.sum(axis=0).astype(np.float64)
+  num_pairs = num_positive * (len(positive) - num_positive)
+  below = (ranks * positive).sum(axis=0) - num_positive * (num_positive + 1) / 2
+  with np.errstate(invalid="ignore", divide="ignore"):
+    return np.where(num_pairs > 0, below / num_pairs, np.nan)
 
 
 def mean_auc(positive: Array, scores: Array) -> float:

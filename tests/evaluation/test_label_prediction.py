@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn.metrics
 
 from music_embed.evaluation import label_prediction
 from music_embed.evaluation.systems import Parts
@@ -34,6 +35,18 @@ def test_mean_auc_weighs_labels_equally_and_skips_undecided_ones():
   assert math.isnan(auc[2])
   mean = label_prediction.mean_auc(positive, scores)
   assert mean == pytest.approx((1 / 2 + 1 / 3) / 2)
+
+
+def test_label_auc_equals_scikit_learns_with_ties():
+  random = np.random.default_rng(4)
+  positive = random.random((50, 6)) < 0.3
+  scores = np.round(random.standard_normal((50, 6)), 1)
+  expected = [
+    sklearn.metrics.roc_auc_score(positive[:, j], scores[:, j])
+    for j in range(6)
+  ]
+  auc = label_prediction.label_auc(positive, scores)
+  np.testing.assert_allclose(auc, expected, rtol=1e-12)
 
 
 def test_targets_of_picks_rows_of_the_csr():

@@ -1,0 +1,59 @@
+"""Evaluates trained networks beside baselines: report.json and report.html.
+
+  launch/evaluate.py --dataset=demo/dataset --output=demo \
+    --model=triplet_only=demo/train/triplet --model=hybrid=demo/train/label
+"""
+
+from __future__ import annotations
+
+from music_embed.runs import cli  # First: sets what TensorFlow reads.
+
+from absl import flags  # isort: skip
+
+_DATASET = flags.DEFINE_string(
+  "dataset", None, "Directory that prepare.py wrote.", required=True
+)
+_MODELS = flags.DEFINE_multi_string(
+  "model", [], "NAME=WORKDIR of a training run; repeatable."
+)
+_OUTPUT = flags.DEFINE_string(
+  "output", None, "Directory of report.json and report.html.", required=True
+)
+cli.define_gin_flags()
+
+
+def _models() -> dict[str, str]:
+  from music_embed.core import errors
+
+  models: dict[str, str] = {}
+  for value in _MODELS.value:
+    name, separator, workdir = value.partition("=")
+    if not (name and separator and workdir):
+      raise errors.ConfigError(f"--model={value}: want NAME=WORKDIR")
+    if name in models:
+      raise errors.ConfigError(f"--model={value}: {name!r} is given twice")
+    models[name] = workdir
+  return models
+
+
+def main() -> None:
+  """Reads the configuration and evaluates."""
+  models = _models()
+  from music_embed.runs import config, evaluate
+
+  configured = config.load(
+    evaluate.evaluate,
+    gin_files=flags.FLAGS.gin_file,
+    gin_params=flags.FLAGS.gin_param,
+    given=("dataset", "models", "output"),
+  )
+  evaluate.evaluate(
+    dataset=_DATASET.value,
+    models=models,
+    output=_OUTPUT.value,
+    **configured.arguments,
+  )
+
+
+if __name__ == "__main__":
+  cli.run(main)

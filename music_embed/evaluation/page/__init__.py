@@ -1,0 +1,1 @@
+"""report.html: one file, no scripts, nothing loaded from elsewhere."""

@@ -1,0 +1,219 @@
+"""Puts report.html together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from music_embed.evaluation import published, tables, topic_map
+from music_embed.evaluation.page import (
+  curves,
+  forest,
+  scatter,
+  sections,
+  style,
+  svg,
+)
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def render(
+  report: Mapping[str, Any],
+  histories: Mapping[str, Sequence[Mapping[str, Any]]],
+  points: topic_map.TopicMap | None = None,
+) -> str:
+  """The whole page.
+
+  Args:
+    report: what report.json holds.
+    histories: rows of history.jsonl by model.
+    points: the map; None leaves its section out.
+
+  Returns:
+    HTML that needs no other file, script or connection.
+  """
+  parts = [
+    _head(report),
+    _link(report),
+    _claims(report),
+    _paper(report),
+    _variants(report),
+    _curves(histories),
+    _map(report, points),
+    _method(report),
+  ]
+  return (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    f"<title>music_embed: evaluation</title><style>{style.CSS}</style></head>\n"
+    f"<body><main>\n{chr(10).join(part for part in parts if part)}\n"
+    "</main></body></html>\n"
+  )
+
+
+def _head(report: Mapping[str, Any]) -> str:
+  counts = report.get("dataset", {})
+  sizes = counts.get("recordings", {})
+  facts = [f"{sizes[split]:,} {split}" for split in sizes]
+  line = f"Recordings: {', '.join(facts)}. " if facts else ""
+  if "evaluation_edges" in counts:
+    line += (
+      f"The evaluation part, which training never saw, has "
+      f"{counts['evaluation_edges']:,} co-listened pairs and "
+      f"{counts['labels']:,} labels that occur often enough to be judged."
+    )
+  return (
+    "<header><h1>What the embeddings know about music</h1>"
+    f"<p>{svg.escape(line)}</p>{_tiles(report)}</header>"
+  )
+
+
+def _tiles(report: Mapping[str, Any]) -> str:
+  main = report.get("map_of") or list(report["link"])[-1]
+  link, label = report["link"][main], report["label"][main]
+  ends = report["intervals"]["link"][main]
+  required = [c["holds"] for c in report["claims"] if c["required"]]
+  aims = [c["holds"] for c in report["claims"] if not c["required"]]
+  share = report["recovery"]["systems"].get(main, {})
+  tiles = [
+    (f"{main}: link AP", tables.number(link["ap"]), _ends(ends["ap"])),
+    (f"{main}: link AUC", tables.number(link["auc"]), _ends(ends["auc"])),
+    (
+      f"{main}: label AUC",
+      tables.number(label["auc"]),
+      f"mean over labels, {label['readout']}",
+    ),
+  ]
+  if share:
+    tiles.append(
+      (
+        "share of the bound's AP",
+        f"{100 * share['ap']:.0f} %",
+        f"and {100 * share['auc']:.0f} % of its AUC",
+      )
+    )
+  tiles.append(
+    (
+      "claims that must hold",
+      f"{sum(required)} of {len(required)}",
+      f"aims: {sum(aims)} of {len(aims)}",
+    )
+  )
+  items = "".join(
+    f'<div class="tile"><dt>{svg.escape(name)}</dt><dd>{svg.escape(value)}'
+    f"<small>{svg.escape(more)}</small></dd></div>"
+    for name, value, more in tiles
+  )
+  return f'<dl class="tiles">{items}</dl>'
+
+
+def _ends(ends: Sequence[float | None]) -> str:
+  text = tables.interval(ends).replace("-", "\N{EN DASH}")
+  return f"95 %: {text}" if text else ""
+
+
+def _section(title: str, text: str, *parts: str) -> str:
+  return f"<section><h2>{title}</h2><p>{text}</p>{''.join(parts)}</section>"
+
+
+def _link(report: Mapping[str, Any]) -> str:
+  caption = (
+    "Points: measured on the evaluation part. Bars: 95 % bootstrap intervals "
+    f"over recordings ({report['intervals']['replicates']:,} resamples, the "
+    "same for all systems, so differences are surer than overlapping bars "
+    "suggest). Blue: trained networks. Hollow: the bound, which sees the "
+    "answers."
+  )
+  return _section(
+    "Links and labels",
+    "Does the cosine between two recordings say whether the same people "
+    "listen to both? And do the scores say which words describe a recording?",
+    f'<figure><div class="scroll"><div class="wide">{forest.figure(report)}'
+    f"</div></div><figcaption>{svg.escape(caption)}</figcaption></figure>",
+    sections.results(report),
+    f'<p class="note">{svg.escape(report["link_note"])}</p>',
+  )
+
+
+def _claims(report: Mapping[str, Any]) -> str:
+  return _section(
+    "What holds",
+    "A claim holds when the whole 95 % interval of the paired difference "
+    "lies above zero. Aims are reported as they come.",
+    sections.claims(report),
+  )
+
+
+def _paper(report: Mapping[str, Any]) -> str:
+  return _section(
+    "Beside the paper",
+    svg.escape(published.DATA),
+    sections.beside_paper(report),
+    "<h3>Recovery</h3>",
+    sections.recovery(report),
+  )
+
+
+def _variants(report: Mapping[str, Any]) -> str:
+  return _section(
+    "Variants and read-outs",
+    "The AP of a random ranking is the prevalence, so AP is only comparable "
+    "within a row.",
+    sections.variants(report),
+    "<h3>Read-outs</h3>",
+    sections.read_outs(report),
+  )
+
+
+def _curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+  drawn = [
+    panel
+    for name, rows in histories.items()
+    for panel in curves.panels(name, rows)
+  ]
+  if not drawn:
+    return ""
+  return _section(
+    "Learning curves",
+    "Training losses, and measures on the validation part. A hybrid's curves "
+    "are those of its label stage.",
+    f'<div class="curves">{"".join(drawn)}</div>',
+  )
+
+
+def _map(report: Mapping[str, Any], points: topic_map.TopicMap | None) -> str:
+  if points is None:
+    return ""
+  of = report.get("map_of", "")
+  return _section(
+    "A map",
+    f"Evaluation recordings by their {svg.escape(of)} embeddings "
+    f"({points.method}); colours and shapes are frequent labels that the "
+    "embeddings tell apart. Point at a mark for its title, at a label for "
+    "its recordings. Distances far apart mean little on such a map.",
+    f'<figure class="map">{scatter.figure(points, of)}</figure>',
+  )
+
+
+def _method(report: Mapping[str, Any]) -> str:
+  items = "".join(
+    f"<li><b>{svg.escape(name)}</b>: {svg.escape(text)}</li>"
+    for name, text in report["systems"].items()
+    if text
+  )
+  settings = ", ".join(
+    f"{name} {value}" for name, value in report.get("settings", {}).items()
+  )
+  seconds = report.get("seconds")
+  took = f" The evaluation took {seconds:,.0f} s." if seconds else ""
+  return _section(
+    "How it was measured",
+    "A recording's embedding is the plain mean of its windows'. Label AUC is "
+    "the unweighted mean over labels; systems with a label head are read by "
+    "it (softmax), the others by a ridge probe fitted on the training part, "
+    "its penalty chosen on the validation part.",
+    f"<ul>{items}</ul>",
+    f'<p class="soft">{svg.escape(settings)}.{took}</p>' if settings else "",
+  )

@@ -1,0 +1,219 @@
+"""The report's tables as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from music_embed.evaluation import published, tables
+from music_embed.evaluation.page import forest, svg
+
+Report = Mapping[str, Any]
+
+
+def table(
+  header: Sequence[str],
+  rows: Sequence[tuple[str, Sequence[str]]],
+  caption: str = "",
+) -> str:
+  """A table whose first column heads its rows.
+
+  Args:
+    header: column heads, plain text.
+    rows: class of the row and its cells; cells are HTML, made safe already.
+    caption: plain text.
+  """
+  head = "".join(f'<th scope="col">{svg.escape(cell)}</th>' for cell in header)
+  body = "".join(
+    f'<tr class="{cls}"><th scope="row">{cells[0]}</th>'
+    + "".join(f"<td>{cell}</td>" for cell in cells[1:])
+    + "</tr>"
+    for cls, cells in rows
+  )
+  top = f"<caption>{svg.escape(caption)}</caption>" if caption else ""
+  return (
+    f'<div class="scroll"><table>{top}<thead><tr>{head}</tr></thead>'
+    f"<tbody>{body}</tbody></table></div>"
+  )
+
+
+def results(report: Report) -> str:
+  """All systems: link AP and AUC, label AUC, each with its interval."""
+  ends = report["intervals"]
+  rows = []
+  previous = ""
+  for name, link in report["link"].items():
+    role = forest.role(name)
+    label = report["label"][name]
+    cells = [
+      svg.escape(name),
+      _with_ends(link["ap"], ends["link"][name]["ap"]),
+      _with_ends(link["auc"], ends["link"][name]["auc"]),
+      _with_ends(label["auc"], ends["label"][name]["auc"]),
+      svg.escape(label["readout"]),
+    ]
+    first = "first" if previous and role != previous else ""
+    rows.append((f"{role} {first}", cells))
+    previous = role
+  header = ("System", "Link AP", "Link AUC", "Label AUC", "Labels by")
+  return table(header, rows)
+
+
+def claims(report: Report) -> str:
+  """What was expected, the paired difference, and whether it holds."""
+  pairs: dict[tuple[str, str, bool], dict[str, Mapping[str, Any]]] = {}
+  for claim in report["claims"]:
+    key = (claim["better"], claim["worse"], claim["required"])
+    pairs.setdefault(key, {})[claim["measure"]] = claim
+  rows = [
+    (
+      "",
+      [
+        f"{svg.escape(better)} above {svg.escape(worse)}",
+        "must hold" if required else "aim",
+        *(_verdict(measures[measure]) for measure in ("ap", "auc")),
+      ],
+    )
+    for (better, worse, required), measures in pairs.items()
+  ]
+  return table(("Claim", "Kind", "Link AP", "Link AUC"), rows)
+
+
+def beside_paper(report: Report) -> str:
+  """Tables 1 and 2 of the paper, and recovery, each with this run's."""
+  link = [
+    _row("", name, ap, auc, 4 if ap < 0.001 else 3)
+    for name, ap, auc in published.LINK
+  ]
+  link += [
+    _row("first" if not place else "", f"here: {name}", m["ap"], m["auc"])
+    for place, (name, m) in enumerate(report["link"].items())
+  ]
+  label = [
+    ("", [svg.escape(name), tables.number(auc)])
+    for name, auc in published.LABEL_AUC
+  ]
+  label += [
+    (
+      "first" if not place else "",
+      [svg.escape(f"here: {name} ({m['readout']})"), tables.number(m["auc"])],
+    )
+    for place, (name, m) in enumerate(report["label"].items())
+  ]
+  return (
+    f'<div class="columns"><div>'
+    f"{table(('Link prediction', 'AP', 'AUC'), link, 'Table 2')}</div><div>"
+    f"{table(('Label prediction', 'AUC'), label, 'Table 1')}</div></div>"
+  )
+
+
+def recovery(report: Report) -> str:
+  """Shares of WMF's AP and AUC, the published ones first."""
+  shares = report["recovery"]
+  rows = [
+    ("", [svg.escape(name), _percent(m["ap"]), _percent(m["auc"])])
+    for name, m in shares["published"].items()
+  ]
+  rows += [
+    (
+      "first" if not place else "",
+      [svg.escape(f"here: {name}"), _percent(m["ap"]), _percent(m["auc"])],
+    )
+    for place, (name, m) in enumerate(shares["systems"].items())
+  ]
+  return table(
+    ("Share of the upper bound (WMF)", "of its AP", "of its AUC"), rows
+  )
+
+
+def variants(report: Report) -> str:
+  """Every variant of link prediction, with prevalence, for every system."""
+  kinds = report["link_variants"]
+  names = list(report["link"])
+  header = ["Variant", "Pairs", "Positive", "Prevalence", *names]
+  parts = []
+  for measure in ("ap", "auc"):
+    rows = [
+      (
+        "",
+        [
+          svg.escape(kind.replace("_", " ")),
+          f"{variant['pairs']:,}",
+          f"{variant['positives']:,}",
+          tables.number(variant["prevalence"], 4),
+          *(tables.number(variant["systems"][n][measure]) for n in names),
+        ],
+      )
+      for kind, variant in kinds.items()
+    ]
+    parts.append(table(header, rows, f"{measure.upper()} by variant"))
+  notes = "; ".join(
+    f"{kind.replace('_', ' ')}: {variant['note']}"
+    for kind, variant in kinds.items()
+  )
+  return f'{"".join(parts)}<p class="note">{svg.escape(notes)}.</p>'
+
+
+def read_outs(report: Report) -> str:
+  """Links from raw and z-scored means; labels by own head and by probe."""
+  rows = []
+  for name, kinds in report["link_readouts"].items():
+    labels = report["label_readouts"][name]
+    softmax = labels.get("softmax", {}).get("auc")
+    rows.append(
+      (
+        forest.role(name),
+        [
+          svg.escape(name),
+          *(
+            tables.number(kinds[kind][measure])
+            for kind in ("raw", "z_scored")
+            for measure in ("ap", "auc")
+          ),
+          tables.number(softmax),
+          tables.number(labels["probe"]["auc"]),
+        ],
+      )
+    )
+  header = (
+    "System",
+    "AP, raw mean",
+    "AUC, raw mean",
+    "AP, z-scored",
+    "AUC, z-scored",
+    "Label AUC, softmax",
+    "Label AUC, probe",
+  )
+  return table(header, rows)
+
+
+def _row(
+  cls: str, name: str, ap: float | None, auc: float | None, digits: int = 3
+) -> tuple[str, list[str]]:
+  return cls, [svg.escape(name), tables.number(ap, digits), tables.number(auc)]
+
+
+def _with_ends(value: float | None, ends: Sequence[float | None]) -> str:
+  text = tables.interval(ends).replace("-", "\N{EN DASH}")
+  return f'{tables.number(value)} <span class="ends">{text}</span>'
+
+
+def _percent(share: float | None) -> str:
+  if share is None:
+    return tables.number(None)
+  digits = 1 if share < 0.1 else 0
+  return f"{100 * share:.{digits}f} %"
+
+
+def _verdict(claim: Mapping[str, Any]) -> str:
+  mark, word, cls = (
+    ("\N{CHECK MARK}", "holds", "yes")
+    if claim["holds"]
+    else ("\N{MULTIPLICATION X}", "not shown", "no")
+  )
+  low, high = claim["interval"]
+  ends = "" if low is None else f"{low:+.3f} to {high:+.3f}"
+  return (
+    f'<span class="{cls}">{mark} {word}</span> {claim["difference"]:+.3f} '
+    f'<span class="ends">{ends}</span>'
+  )
