@@ -1,0 +1,103 @@
+"""Everything that shapes a dataset besides its inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from music_embed.core import errors, files, types
+from music_embed.data.corpora import tables
+from music_embed.data.mining import sanitize, splits, vocabulary
+from music_embed.data.records import manifest
+
+
+@dataclasses.dataclass(frozen=True)
+class IngestionOptions:
+  """How recordings become records.
+
+  Attributes:
+    max_duration_s: audio after this time is not used.
+    min_music_share: recordings with a smaller `music_share` are left out.
+    time_limit_s: wall-clock time after which decoding of a file is given up.
+    recordings_per_shard: recordings planned for a shard.
+    vertices_per_shard: recordings whose edges share a graph shard.
+    max_broken_share: share of the listening log's rows that may be unusable.
+  """
+
+  max_duration_s: float = 600.0
+  min_music_share: float = 0.5
+  time_limit_s: float = 300.0
+  recordings_per_shard: int = 256
+  vertices_per_shard: int = 100_000
+  max_broken_share: float = 0.05
+
+  def __post_init__(self) -> None:
+    for name in (
+      "max_duration_s",
+      "time_limit_s",
+      "recordings_per_shard",
+      "vertices_per_shard",
+    ):
+      if getattr(self, name) <= 0:
+        raise errors.ConfigError(f"IngestionOptions.{name} must be positive")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetOptions:
+  """The options of all parts.
+
+  Attributes:
+    front_end: of the stored log-mels.
+    quantization: their range.
+    ingestion: how recordings become records.
+    splits: training, validation and evaluation.
+    vocabulary: which n-grams become labels.
+    graph: how the co-listen graph is mined.
+    seed: of splits, order and caps.
+  """
+
+  front_end: types.LogMelFrontEnd
+  quantization: types.Quantization
+  ingestion: IngestionOptions
+  splits: splits.SplitOptions
+  vocabulary: vocabulary.VocabularyOptions
+  graph: sanitize.GraphOptions
+  seed: int
+
+
+def describe_request(
+  *, recordings: str, listening_log: str, options: DatasetOptions
+) -> dict[str, Any]:
+  """What decides a dataset's bytes (audio files apart), as JSON values.
+
+  Args:
+    recordings: the recordings table.
+    listening_log: the listening log.
+    options: all options.
+
+  Returns:
+    The fields of the manifest that are known before any work is done.
+
+  Raises:
+    DataError: a table is missing, or of no known format.
+  """
+  values = dataclasses.asdict(options)
+  tables_by_name = {"recordings": recordings, "listening_log": listening_log}
+  return {
+    "schema_version": manifest.SCHEMA_VERSION,
+    "seed": values.pop("seed"),
+    "front_end": values.pop("front_end"),
+    "quantization": values.pop("quantization"),
+    "options": values,
+    "inputs": {name: _describe(path) for name, path in tables_by_name.items()},
+  }
+
+
+def _describe(path: str) -> dict[str, str]:
+  kind = tables.table_format(path)
+  try:
+    return {"format": kind, "sha256": files.sha256(path)}
+  except FileNotFoundError as error:
+    raise errors.DataError(f"{path}: no such file") from error
+  except OSError as error:
+    raise errors.DataError(f"{path}: cannot be read ({error})") from error

@@ -1,0 +1,142 @@
+"""The working folder that lets an interrupted prepare go on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from music_embed.core import errors, files
+from music_embed.data.ingestion import shards
+from music_embed.data.records import manifest
+
+_FOLDER = ".prepare"
+_PLAN_FILE = "plan.json"
+_LOCK_FILE = "lock"
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+  """What an unfinished dataset has so far.
+
+  Attributes:
+    output: the dataset's directory.
+  """
+
+  output: str
+
+  def finished(self, shard: shards.Shard) -> shards.ShardResult | None:
+    """The result of a shard that an earlier run finished, if any."""
+    path = self._result_path(shard)
+    if not os.path.exists(path):
+      return None
+    result = shards.ShardResult.from_json(files.read_json(path))
+    shard_path = os.path.join(self.output, shard.name)
+    whole = (
+      os.path.exists(shard_path)
+      and os.path.getsize(shard_path) == result.file.num_bytes
+    )
+    return result if whole else None
+
+  def save(self, shard: shards.Shard, result: shards.ShardResult) -> None:
+    """Notes that a shard is finished; only after it is on disk."""
+    files.write_json(self._result_path(shard), dataclasses.asdict(result))
+
+  def _result_path(self, shard: shards.Shard) -> str:
+    return os.path.join(self.output, _FOLDER, f"{shard.name}.json")
+
+
+def finished_manifest(
+  output: str, request: dict[str, Any]
+) -> manifest.Manifest | None:
+  """The manifest of a dataset that was prepared with the same request.
+
+  Args:
+    output: the dataset's directory.
+    request: everything that shapes the dataset, as JSON values.
+
+  Returns:
+    Its manifest, None where the dataset is not finished.
+
+  Raises:
+    DataError: it was prepared, or begun, with another request; or the folder
+      holds something else. Nothing is touched.
+  """
+  if os.path.exists(os.path.join(output, manifest.FILE_NAME)):
+    found = manifest.load(output)
+    values = dataclasses.asdict(found)
+    _check_same(output, {name: values[name] for name in request}, request)
+    shutil.rmtree(os.path.join(output, _FOLDER), ignore_errors=True)
+    return found
+  plan = os.path.join(output, _FOLDER, _PLAN_FILE)
+  if os.path.exists(plan):
+    _check_same(output, files.read_json(plan), request)
+  elif os.path.exists(output) and set(os.listdir(output)) - {_FOLDER}:
+    raise errors.DataError(
+      f"{output} is not empty and holds no dataset: choose another --output"
+    )
+  return None
+
+
+@contextlib.contextmanager
+def unfinished(output: str, request: dict[str, Any]) -> Iterator[State]:
+  """Begins or goes on with a dataset; the only writer of its folder.
+
+  Args:
+    output: the dataset's directory; created where missing.
+    request: everything that shapes the dataset, as JSON values.
+
+  Yields:
+    What there is so far. It is kept on an exception, and removed at the end
+    without one: by then the manifest has been written.
+
+  Raises:
+    DataError: another process is preparing this dataset.
+  """
+  folder = os.path.join(output, _FOLDER)
+  files.make_dirs(folder)
+  with open(os.path.join(folder, _LOCK_FILE), "w") as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise errors.DataError(
+        f"{output}: another process is preparing it right now"
+      ) from error
+    files.remove_leftovers(output)
+    files.remove_leftovers(folder)
+    files.write_json(os.path.join(folder, _PLAN_FILE), request)
+    yield State(output)
+    shutil.rmtree(folder)
+
+
+def forget(output: str) -> None:
+  """Removes the working folder, so that the next run starts anew."""
+  shutil.rmtree(os.path.join(output, _FOLDER))
+
+
+def _check_same(
+  output: str, before: dict[str, Any], now: dict[str, Any]
+) -> None:
+  different = _differences(before, now, "")
+  if different:
+    raise errors.DataError(
+      f"{output} was prepared from other inputs or options: "
+      + "; ".join(different)
+      + ". Choose another --output, or delete it first"
+    )
+
+
+def _differences(before: Any, now: Any, name: str) -> list[str]:
+  if isinstance(before, dict) and isinstance(now, dict):
+    return [
+      line
+      for key in sorted(before.keys() | now.keys())
+      for line in _differences(
+        before.get(key), now.get(key), f"{name}.{key}".lstrip(".")
+      )
+    ]
+  return [] if before == now else [f"{name} was {before}, is now {now}"]

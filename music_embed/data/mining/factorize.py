@@ -1,0 +1,59 @@
+"""Weighted matrix factorisation of the co-listen graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+import threadpoolctl  # type: ignore[import-untyped]
+
+from music_embed.data.mining import graph as graph_lib
+
+
+def factorize(
+  graph: graph_lib.Graph,
+  *,
+  num_factors: int = 64,
+  iterations: int = 15,
+  regularization: float = 0.01,
+  alpha: float = 10.0,
+  seed: int,
+) -> npt.NDArray[Any]:
+  """Implicit-feedback ALS (Hu et al. 2008) on the unweighted adjacency.
+
+  Args:
+    graph: the graph; counts are ignored.
+    num_factors: dimensions of a vector.
+    iterations: rounds of alternating least squares.
+    regularization: l2 penalty of the factors.
+    alpha: confidence of an edge beyond that of a missing one, which is 1.
+    seed: of the initial factors.
+
+  Returns:
+    float32 [vertices, num_factors]; zero for vertices without neighbours.
+    The same arguments give the same numbers: one thread does all the work.
+  """
+  import implicit.als  # Slow to import, and of no use to ingestion.
+
+  shape = (graph.num_vertices, graph.num_vertices)
+  ones = np.ones(len(graph.indices), np.float32)
+  adjacency = scipy.sparse.csr_matrix(
+    (ones, graph.indices, graph.indptr), shape=shape
+  )
+  model = implicit.als.AlternatingLeastSquares(
+    factors=num_factors,
+    regularization=regularization,
+    alpha=alpha,
+    iterations=iterations,
+    dtype=np.float32,
+    num_threads=1,
+    random_state=seed,
+    use_gpu=False,
+  )
+  with threadpoolctl.threadpool_limits(1, "blas"):
+    model.fit(adjacency, show_progress=False)
+  vectors = np.asarray(model.item_factors, np.float32).copy()
+  vectors[graph.degrees == 0] = 0.0
+  return vectors

@@ -1,0 +1,155 @@
+"""The wire format of `tf.train.Example`, without TensorFlow.
+
+Only what our schema uses: lists of bytes and of non-negative int64. Features
+are written in the order of their names, so equal examples are equal bytes
+(TensorFlow promises no order).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from music_embed.core import errors
+
+Value = Sequence[bytes] | npt.NDArray[Any]
+"""A feature to write: a list of bytes, or int64 [n]."""
+
+Parsed = list[slice] | npt.NDArray[Any]
+"""A feature read: places of the bytes in the payload, or int64 [n]."""
+
+_LENGTH_DELIMITED = 2
+_BYTES_LIST, _INT64_LIST = 1, 3
+
+
+def encode(features: Mapping[str, Value]) -> bytes:
+  """Serialises an Example.
+
+  Args:
+    features: feature values by name; integers must not be negative.
+
+  Returns:
+    The serialised message, a function of `features` alone.
+  """
+  entries = []
+  for name in sorted(features):
+    value = features[name]
+    if isinstance(value, np.ndarray):
+      field, body = _INT64_LIST, _field(1, pack(value)) if value.size else b""
+    else:
+      field, body = _BYTES_LIST, b"".join(_field(1, item) for item in value)
+    feature = _field(2, _field(field, body))
+    entries.append(_field(1, _field(1, name.encode()) + feature))
+  return _field(1, b"".join(entries))
+
+
+def decode(payload: bytes) -> dict[str, Parsed]:
+  """Parses an Example.
+
+  Args:
+    payload: a serialised message, ours or TensorFlow's.
+
+  Returns:
+    By name: for a bytes list the slices of `payload` that hold the items
+    (so that a large item is found without being copied), for an int64 list
+    an int64 array.
+
+  Raises:
+    DataError: `payload` is no Example of bytes and int64 lists.
+  """
+  try:
+    features: dict[str, Parsed] = {}
+    for _, outer in _fields(payload, slice(0, len(payload))):
+      for _, entry in _fields(payload, outer):
+        parts = dict(_fields(payload, entry))
+        value = parts.get(2, slice(0, 0))
+        features[payload[parts[1]].decode()] = _value(payload, value)
+    return features
+  except (IndexError, KeyError, ValueError) as error:
+    raise errors.DataError("not a tf.train.Example of our schema") from error
+
+
+def pack(values: npt.NDArray[Any]) -> bytes:
+  """Packs non-negative integers [n] as varints."""
+  shifted = np.asarray(values, np.uint64)[:, None] >> _SHIFTS
+  lengths = np.maximum(1, np.count_nonzero(shifted, axis=1))[:, None]
+  septets = (shifted & np.uint64(0x7F)).astype(np.uint8)
+  septets |= np.where(lengths - 1 > _PLACES, 0x80, 0).astype(np.uint8)
+  return septets[lengths > _PLACES].tobytes()
+
+
+def unpack(data: bytes) -> npt.NDArray[Any]:
+  """Inverse of `pack`: int64 [n].
+
+  Raises:
+    ValueError: the last varint has no end.
+  """
+  raw = np.frombuffer(data, np.uint8)
+  if not raw.size:
+    return np.empty(0, np.int64)
+  ends = np.flatnonzero(raw < 0x80)
+  if not ends.size or ends[-1] != raw.size - 1:
+    raise ValueError("a varint is cut short")
+  starts = np.concatenate([[0], ends[:-1] + 1])
+  places = np.arange(raw.size) - np.repeat(starts, ends - starts + 1)
+  if places.max() >= _PLACES.size:
+    raise ValueError("a varint is longer than 64 bits")
+  septets = (raw & 0x7F).astype(np.uint64) << (7 * places).astype(np.uint64)
+  return np.add.reduceat(septets, starts).astype(np.int64)
+
+
+_PLACES = np.arange(10)
+_SHIFTS = (7 * _PLACES).astype(np.uint64)
+
+
+def _varint(value: int) -> bytes:
+  out = bytearray()
+  while value >= 0x80:
+    out.append(value & 0x7F | 0x80)
+    value >>= 7
+  out.append(value)
+  return bytes(out)
+
+
+def _field(number: int, body: bytes) -> bytes:
+  return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(body)) + body
+
+
+def _read_varint(payload: bytes, position: int) -> tuple[int, int]:
+  value = shift = 0
+  while True:
+    byte = payload[position]
+    position += 1
+    value |= (byte & 0x7F) << shift
+    if byte < 0x80:
+      return value, position
+    shift += 7
+
+
+def _fields(payload: bytes, within: slice) -> list[tuple[int, slice]]:
+  fields, position = [], within.start
+  while position < within.stop:
+    tag, position = _read_varint(payload, position)
+    if tag & 7 != _LENGTH_DELIMITED:
+      raise ValueError("a field of a type that the schema does not use")
+    length, position = _read_varint(payload, position)
+    if position + length > within.stop:
+      raise ValueError("a field reaches beyond its message")
+    fields.append((tag >> 3, slice(position, position + length)))
+    position += length
+  return fields
+
+
+def _value(payload: bytes, feature: slice) -> Parsed:
+  for kind, items in _fields(payload, feature):
+    lists = [place for _, place in _fields(payload, items)]
+    if kind == _BYTES_LIST:
+      return lists
+    if kind == _INT64_LIST:
+      chunks = [unpack(payload[place]) for place in lists]
+      return np.concatenate(chunks) if chunks else np.empty(0, np.int64)
+    raise ValueError("a float list: the schema has none")
+  return np.empty(0, np.int64)

@@ -1,0 +1,122 @@
+"""`manifest.json`: what a dataset holds, how it was made, and its checksums."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from music_embed.core import errors, files, types
+
+SCHEMA_VERSION = 1
+"""Version of the on-disk contract; readers accept no other."""
+
+FILE_NAME = "manifest.json"
+"""Name of the manifest, which is written last: it says the rest is whole."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FileEntry:
+  """One file of a dataset.
+
+  Attributes:
+    name: file name within the dataset's directory.
+    num_bytes: size.
+    sha256: hexadecimal SHA-256 of the contents.
+    num_records: records of a shard, or lines of a text file.
+  """
+
+  name: str
+  num_bytes: int
+  sha256: str
+  num_records: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+  """Typed contents of `manifest.json`; holds no times, hosts or paths.
+
+  Attributes:
+    front_end: parameters of the stored log-mels.
+    quantization: their range.
+    seed: of splits, order and caps.
+    options: everything else that shaped the dataset, by part.
+    inputs: SHA-256 and format of each input table.
+    splits: recordings of each part, by name in `types.SPLITS`.
+    counts: what was read, kept and dropped, by reason.
+    files: every other file of the dataset.
+    schema_version: version of the contract.
+  """
+
+  front_end: types.LogMelFrontEnd
+  quantization: types.Quantization
+  seed: int
+  options: dict[str, Any]
+  inputs: dict[str, Any]
+  splits: dict[str, int]
+  counts: dict[str, int]
+  files: tuple[FileEntry, ...]
+  schema_version: int = SCHEMA_VERSION
+
+  def shards(self, prefix: str) -> list[FileEntry]:
+    """Shards of a split, or of "graph", in order."""
+    return sorted(
+      (f for f in self.files if f.name.startswith(f"{prefix}.tfrecord-")),
+      key=lambda file: file.name,
+    )
+
+  def save(self, directory: str) -> None:
+    """Writes the manifest into a dataset's directory, atomically."""
+    path = files.join(directory, FILE_NAME)
+    files.write_json(path, dataclasses.asdict(self))
+
+
+def load(directory: str) -> Manifest:
+  """Reads and checks the manifest of a dataset.
+
+  Args:
+    directory: a dataset's directory.
+
+  Returns:
+    The manifest; every file that it names is there, with its size.
+
+  Raises:
+    DataError: there is no manifest, it has another schema version or a
+      missing field, or a file is missing or has another size.
+  """
+  path = files.join(directory, FILE_NAME)
+  if not files.exists(path):
+    raise errors.DataError(
+      f"{directory} holds no finished dataset (no {FILE_NAME}): run"
+      " launch/prepare.py, again if it was interrupted"
+    )
+  values = files.read_json(path)
+  version = values.get("schema_version") if isinstance(values, dict) else None
+  if version != SCHEMA_VERSION:
+    raise errors.DataError(
+      f"{path}: schema version {version}, but this code reads version"
+      f" {SCHEMA_VERSION}: prepare the dataset again"
+    )
+  try:
+    values["front_end"] = types.LogMelFrontEnd.from_json(values["front_end"])
+    values["quantization"] = types.Quantization(**values["quantization"])
+    values["files"] = tuple(FileEntry(**entry) for entry in values["files"])
+    manifest = Manifest(**values)
+  except (KeyError, TypeError) as error:
+    raise errors.DataError(f"{path}: malformed ({error})") from error
+  _check_files(directory, manifest)
+  return manifest
+
+
+def _check_files(directory: str, manifest: Manifest) -> None:
+  if files.is_remote(directory):
+    return  # One request per file: the reader meets what is missing.
+  for entry in manifest.files:
+    path = os.path.join(directory, entry.name)
+    if not os.path.exists(path):
+      raise errors.DataError(f"{path} is missing: the manifest names it")
+    if (size := os.path.getsize(path)) != entry.num_bytes:
+      raise errors.DataError(
+        f"{path} has {size} bytes, but {entry.num_bytes} in the manifest:"
+        " cut short, or of another dataset"
+      )

@@ -1,0 +1,209 @@
+"""A prepared dataset on local disk."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from music_embed.core import errors, files, types
+from music_embed.data.mining import graph as graph_lib
+from music_embed.data.records import index as index_lib
+from music_embed.data.records import manifest as manifest_lib
+from music_embed.data.records import writer
+
+
+class PreparedDataset:
+  """What `launch/prepare.py` wrote.
+
+  A recording's index is its position over the train shards, then validation,
+  then evaluation. Safe to use from several threads, and after a fork.
+
+  Attributes:
+    directory: where it lies.
+    manifest: its manifest.
+  """
+
+  def __init__(self, directory: str) -> None:
+    """Opens a dataset, reading its index (built and cached the first time).
+
+    Args:
+      directory: the `--output` of prepare, a local path.
+
+    Raises:
+      DataError: it is missing, unfinished, of another version, or damaged;
+        the message names file and record.
+    """
+    if files.is_remote(directory):
+      raise errors.DataError(
+        f"{directory}: windows are read from local disk only; copy it here"
+      )
+    self.directory = directory
+    self.manifest = manifest_lib.load(directory)
+    self._index = index_lib.load(directory, self.manifest)
+    shards = index_lib.recording_shards(self.manifest)
+    self._paths = [files.join(directory, shard.name) for shard in shards]
+    self._descriptors: dict[int, int] = {}
+
+  def __del__(self) -> None:
+    for descriptor in getattr(self, "_descriptors", {}).values():
+      os.close(descriptor)
+
+  @property
+  def front_end(self) -> types.LogMelFrontEnd:
+    """Front end of the stored log-mels."""
+    return self.manifest.front_end
+
+  @property
+  def quantization(self) -> types.Quantization:
+    """Range of the stored log-mels."""
+    return self.manifest.quantization
+
+  @property
+  def num_recordings(self) -> int:
+    """Recordings of all splits."""
+    return len(self._index.num_frames)
+
+  @property
+  def num_frames(self) -> npt.NDArray[Any]:
+    """Frames of each recording, at least a window: int64 [recordings]."""
+    return self._index.num_frames
+
+  def split_range(self, split: str) -> range:
+    """Indices of the recordings of a split, one of `types.SPLITS`."""
+    sizes = [self.manifest.splits[name] for name in types.SPLITS]
+    position = types.SPLITS.index(split)
+    start = sum(sizes[:position])
+    return range(start, start + sizes[position])
+
+  @functools.cached_property
+  def _columns(self) -> dict[str, list[str]]:
+    return self._index.columns()
+
+  @property
+  def recording_ids(self) -> list[str]:
+    """Ids of the recordings table, by index."""
+    return self._columns["id"]
+
+  @property
+  def titles(self) -> list[str]:
+    """Titles, by index."""
+    return self._columns["title"]
+
+  @property
+  def artists(self) -> list[str]:
+    """Artists, by index; empty where unknown."""
+    return self._columns["artist"]
+
+  @property
+  def flags(self) -> list[tuple[str, ...]]:
+    """Flags of `records.schema`, by index."""
+    return [tuple(f.split(",")) if f else () for f in self._columns["flags"]]
+
+  @functools.cached_property
+  def _vocabulary_lines(self) -> list[list[str]]:
+    path = files.join(self.directory, writer.VOCABULARY_FILE)
+    with open(path, encoding="utf-8", newline="\n") as file:
+      return [line.rstrip("\n").split("\t") for line in file]
+
+  @functools.cached_property
+  def vocabulary(self) -> list[str]:
+    """Labels, most frequent first; positions are the label ids."""
+    return [label for label, _ in self._vocabulary_lines]
+
+  @functools.cached_property
+  def label_counts(self) -> npt.NDArray[Any]:
+    """Training texts that hold each label, int64 [labels]."""
+    counts = [int(count) for _, count in self._vocabulary_lines]
+    return np.array(counts, np.int64)
+
+  @property
+  def labels_csr(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """(indptr int64 [recordings + 1], label ids int32 [entries])."""
+    return self._index.label_indptr, self._index.label_indices
+
+  def label_ids(self, index: int) -> npt.NDArray[Any]:
+    """Sorted label ids of a recording, int32 [labels]."""
+    indptr, indices = self.labels_csr
+    return indices[indptr[index] : indptr[index + 1]]
+
+  @property
+  def max_labels(self) -> int:
+    """Labels of the recording that has most."""
+    return int(np.diff(self._index.label_indptr).max(initial=0))
+
+  def graph(self, split: str | None) -> graph_lib.Graph:
+    """The co-listen graph over global indices.
+
+    Args:
+      split: keep only edges with both ends in this split; None keeps all.
+
+    Returns:
+      A graph of `num_recordings` vertices.
+    """
+    graph = self._index.graph()
+    return graph if split is None else graph.restrict(self.split_range(split))
+
+  def windows(
+    self, recordings: npt.NDArray[Any], starts: npt.NDArray[Any]
+  ) -> npt.NDArray[Any]:
+    """Reads windows by one positioned read each.
+
+    Args:
+      recordings: indices, int64 [n].
+      starts: first frame of each window, int64 [n].
+
+    Returns:
+      uint8 [n, window_frames, bins], quantised.
+
+    Raises:
+      IndexError: a window reaches beyond its recording.
+      DataError: a shard has become shorter.
+    """
+    bins, length = self.front_end.num_bins, self.front_end.window_frames
+    last = self.num_frames[recordings] - length
+    if (starts < 0).any() or (starts > last).any():
+      raise IndexError("a window reaches beyond its recording")
+    out = np.empty((len(recordings), length, bins), np.uint8)
+    offsets = self._index.offset[recordings] + starts * bins
+    shards = self._index.shard[recordings]
+    self._read(shards.tolist(), offsets.tolist(), out)
+    return out
+
+  def log_mel(self, index: int) -> npt.NDArray[Any]:
+    """All of a recording, quantised: uint8 [frames, bins]."""
+    shape = (1, int(self.num_frames[index]), self.front_end.num_bins)
+    out = np.empty(shape, np.uint8)
+    place = int(self._index.shard[index]), int(self._index.offset[index])
+    self._read([place[0]], [place[1]], out)
+    return out[0]
+
+  def _read(
+    self, shards: list[int], offsets: list[int], out: npt.NDArray[Any]
+  ) -> None:
+    """Fills out[i] from the shard and byte offset of each i."""
+    size = out[0].nbytes if len(out) else 0
+    view = out.data.cast("B") if len(out) else memoryview(b"")
+    begin = 0
+    for shard, offset in zip(shards, offsets, strict=True):
+      end = begin + size
+      descriptor = self._descriptors.get(shard)
+      if descriptor is None:
+        descriptor = self._open(shard)
+      if os.preadv(descriptor, [view[begin:end]], offset) != size:
+        raise errors.DataError(
+          f"{self._paths[shard]} ends before byte {offset + size}: it changed"
+          " since it was opened"
+        )
+      begin = end
+
+  def _open(self, shard: int) -> int:
+    descriptor = os.open(self._paths[shard], os.O_RDONLY)
+    # Two threads may open at once: the first one's descriptor stays.
+    kept = self._descriptors.setdefault(shard, descriptor)
+    if kept != descriptor:
+      os.close(descriptor)
+    return kept

@@ -1,0 +1,162 @@
+"""What one record of a shard holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from music_embed.core import errors
+from music_embed.data.records import example
+
+TRUNCATED = "truncated"
+"""Flag: the file held less audio than its header promised."""
+
+SHORT = "short"
+"""Flag: shorter than one window, padded with silence to one."""
+
+LONG = "long"
+"""Flag: longer than the longest duration kept; its end was dropped."""
+
+CLIPPED = "clipped"
+"""Flag: many samples of the file are at full scale."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordingRecord:
+  """One recording of a `train|validation|evaluation` shard.
+
+  Attributes:
+    recording_id: the id of the recordings table.
+    title: as in the table.
+    artist: as in the table; empty where unknown.
+    labels: sorted vocabulary indices of its text's n-grams, int64 [labels].
+    log_mel: quantised log-mels, uint8 [frames, bins].
+    flags: of TRUNCATED, SHORT, LONG, CLIPPED.
+  """
+
+  recording_id: str
+  title: str
+  artist: str
+  labels: npt.NDArray[Any]
+  log_mel: npt.NDArray[Any]
+  flags: tuple[str, ...] = ()
+
+  def encode(self) -> bytes:
+    """The record as a serialised `tf.train.Example`."""
+    return example.encode(
+      {
+        "recording_id": [self.recording_id.encode()],
+        "title": [self.title.encode()],
+        "artist": [self.artist.encode()],
+        "num_frames": np.array([len(self.log_mel)]),
+        "labels": self.labels,
+        "log_mel": [self.log_mel.tobytes()],
+        "flags": [flag.encode() for flag in self.flags],
+      }
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordingEntry:
+  """What the index keeps of a recording's record.
+
+  Attributes:
+    recording_id: the id of the recordings table.
+    title: as in the table.
+    artist: as in the table; empty where unknown.
+    labels: sorted vocabulary indices, int64 [labels].
+    flags: of TRUNCATED, SHORT, LONG, CLIPPED.
+    num_frames: frames of the log-mels.
+    log_mel: the bytes of the payload that hold the log-mels.
+  """
+
+  recording_id: str
+  title: str
+  artist: str
+  labels: npt.NDArray[Any]
+  flags: tuple[str, ...]
+  num_frames: int
+  log_mel: slice
+
+
+def decode_recording(payload: bytes, num_bins: int) -> RecordingEntry:
+  """Parses the record of a recording.
+
+  Args:
+    payload: a serialised `tf.train.Example`.
+    num_bins: mel bins of the dataset's front end.
+
+  Returns:
+    The entry, which points at the log-mels instead of holding them.
+
+  Raises:
+    DataError: a feature is missing, or the log-mels have another size.
+  """
+  features = example.decode(payload)
+  try:
+    text = {
+      name: payload[features[name][0]].decode()
+      for name in ("recording_id", "title", "artist")
+    }
+    entry = RecordingEntry(
+      **text,
+      labels=np.asarray(features["labels"], np.int64),
+      flags=tuple(payload[place].decode() for place in features["flags"]),
+      num_frames=int(np.asarray(features["num_frames"])[0]),
+      log_mel=features["log_mel"][0],
+    )
+  except (IndexError, KeyError, TypeError, ValueError) as error:
+    raise errors.DataError(
+      f"not the record of a recording (trouble with {error})"
+    ) from error
+  num_bytes = entry.log_mel.stop - entry.log_mel.start
+  if num_bytes != entry.num_frames * num_bins:
+    raise errors.DataError(
+      f"{num_bytes} bytes of log-mels for {entry.num_frames} frames of"
+      f" {num_bins} bins: written with another front end?"
+    )
+  return entry
+
+
+def encode_vertex(
+  recording: int, neighbors: npt.NDArray[Any], counts: npt.NDArray[Any]
+) -> bytes:
+  """The edges of one recording as a serialised `tf.train.Example`.
+
+  Args:
+    recording: index of the recording.
+    neighbors: indices of its neighbours, sorted, [degree].
+    counts: users who listened to both, [degree].
+
+  Returns:
+    The serialised message.
+  """
+  return example.encode(
+    {
+      "recording": np.array([recording]),
+      "neighbors": neighbors,
+      "counts": counts,
+    }
+  )
+
+
+def decode_vertex(
+  payload: bytes,
+) -> tuple[int, npt.NDArray[Any], npt.NDArray[Any]]:
+  """Inverse of `encode_vertex`: (recording, int64 [degree], int64 [degree]).
+
+  Raises:
+    DataError: not the record of a vertex.
+  """
+  features = example.decode(payload)
+  try:
+    (recording,) = features["recording"]
+    neighbors, counts = features["neighbors"], features["counts"]
+  except (KeyError, ValueError) as error:
+    raise errors.DataError("not the record of a graph vertex") from error
+  if len(neighbors) != len(counts):
+    raise errors.DataError(f"{len(neighbors)} neighbours, {len(counts)} counts")
+  return int(np.asarray(recording)), np.asarray(neighbors), np.asarray(counts)
