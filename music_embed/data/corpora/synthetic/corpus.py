@@ -1,0 +1,234 @@
+"""Writes a synthetic world as audio files, tables and a log."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import csv
+import gzip
+import io
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import threadpoolctl  # type: ignore[import-untyped, unused-ignore]
+import tqdm
+
+from music_embed.core import errors, files
+from music_embed.data.corpora.synthetic import (
+  encode,
+  instruments,
+  listening,
+  render,
+  texts,
+)
+from music_embed.data.corpora.synthetic.config import WorldConfig
+from music_embed.data.corpora.synthetic.world import (
+  Recording,
+  World,
+  make_world,
+)
+
+RECORDINGS_TABLE = "recordings.csv"
+LISTENING_LOG = "listening_log.csv.gz"
+TRUTH = "truth.json"
+AUDIO_FOLDER = "audio"
+
+_COLUMNS = (
+  "recording_id",
+  "audio",
+  "title",
+  "description",
+  "artist",
+  "music_share",
+)
+
+
+def write_corpus(
+  output: str,
+  *,
+  config: WorldConfig,
+  num_workers: int = 2,
+  show_progress: bool = False,
+) -> World:
+  """Writes a corpus; audio files that are there already are kept.
+
+  `recordings.csv` comes last: a directory that has it is complete.
+
+  Args:
+    output: a new directory, or one where the same corpus was begun.
+    config: the world.
+    num_workers: processes that render; with one, this process does.
+    show_progress: whether to show a bar on standard error.
+
+  Returns:
+    The world, for tests and diagnostics.
+
+  Raises:
+    DataError: `output` holds another corpus.
+  """
+  world = make_world(config)
+  files.make_dirs(files.join(output, AUDIO_FOLDER))
+  _claim(output, config)
+  lexicon = texts.make_lexicon(world)
+  files.write_json(files.join(output, TRUTH), _truth(world, lexicon))
+  _write_log(output, world)
+  _write_audio(output, world, num_workers, show_progress)
+  _write_table(output, world, lexicon)
+  return world
+
+
+def _claim(output: str, config: WorldConfig) -> None:
+  """Refuses a directory that holds another world; clears leftovers."""
+  path = files.join(output, TRUTH)
+  if files.exists(path) and files.read_json(path)["config"] != config.to_json():
+    raise errors.DataError(
+      f"{output}: holds a corpus made with other settings; "
+      "choose another directory or delete it"
+    )
+  files.remove_leftovers(output)
+  files.remove_leftovers(files.join(output, AUDIO_FOLDER))
+
+
+def _truth(world: World, lexicon: texts.Lexicon) -> dict[str, Any]:
+  """What only tests and diagnostics may know."""
+  return {
+    "config": world.config.to_json(),
+    "recordings": {
+      recording.recording_id: _truth_of(world, recording)
+      for recording in world.recordings
+    },
+    "genre_families": [genre.family for genre in world.genres],
+    "genre_words": [list(words) for words in lexicon.genres],
+    "family_words": [list(words) for words in lexicon.families],
+    "noise_words": list(lexicon.noise),
+    "ambiguous_words": [
+      {"word": item.word, "genres": list(item.genres)}
+      for item in lexicon.ambiguous
+    ],
+  }
+
+
+def _truth_of(world: World, recording: Recording) -> dict[str, Any]:
+  band = world.artists[recording.artist].style.instruments
+  return {
+    "genre": recording.genre,
+    "family": world.genres[recording.genre].family,
+    "instruments": [instruments.NAMES[index] for index in band],
+    "is_dark": recording.is_dark,
+    "is_fast": recording.is_fast,
+    "duration_s": recording.duration_s,
+  }
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+  text = io.StringIO()
+  writer = csv.writer(text, lineterminator="\n")
+  writer.writerow(header)
+  writer.writerows(rows)
+  return text.getvalue()
+
+
+def _write_table(output: str, world: World, lexicon: texts.Lexicon) -> None:
+  written = texts.write_texts(world, lexicon)
+  rows = [
+    (
+      recording.recording_id,
+      recording.audio,
+      text.title,
+      text.description,
+      lexicon.artists[recording.artist],
+      recording.music_share,
+    )
+    for recording, text in zip(world.recordings, written, strict=True)
+  ]
+  with files.atomic_write(files.join(output, RECORDINGS_TABLE), "w") as file:
+    file.write(_csv(_COLUMNS, rows))
+
+
+def _write_log(output: str, world: World) -> None:
+  rows = [
+    (row.user_id, world.recordings[row.recording].recording_id, row.count)
+    for row in listening.listening_log(world)
+  ]
+  table = _csv(("user_id", "recording_id", "count"), rows).encode()
+  with files.atomic_write(files.join(output, LISTENING_LOG)) as file:
+    # Without time and name the compressed bytes repeat.
+    file.write(gzip.compress(table, mtime=0))
+
+
+def _write_audio(
+  output: str, world: World, num_workers: int, show_progress: bool
+) -> None:
+  missing = [
+    recording.index
+    for recording in world.recordings
+    if not os.path.exists(files.join(output, recording.audio))
+  ]
+  with tqdm.tqdm(
+    total=len(world.recordings),
+    initial=len(world.recordings) - len(missing),
+    desc="recordings",
+    unit="file",
+    disable=not show_progress,
+  ) as bar:
+    for _ in _rendered(output, world.config, missing, num_workers):
+      bar.update()
+
+
+def _rendered(
+  output: str, config: WorldConfig, missing: list[int], num_workers: int
+) -> Iterator[None]:
+  """Renders the missing recordings, yielding once for each."""
+  if num_workers <= 1 or len(missing) <= 1:
+    worker = _Worker(output, config)
+    yield from map(worker.render, missing)
+    return
+  # Not forked: the caller may run threads, such as TensorFlow's.
+  context = multiprocessing.get_context("spawn")
+  with concurrent.futures.ProcessPoolExecutor(
+    num_workers,
+    mp_context=context,
+    initializer=_start_worker,
+    initargs=(output, config),
+  ) as pool:
+    futures = [pool.submit(_render_in_worker, index) for index in missing]
+    try:
+      for future in concurrent.futures.as_completed(futures):
+        yield future.result()
+    finally:
+      pool.shutdown(cancel_futures=True)
+
+
+class _Worker:
+  """Renders recordings of one world into files."""
+
+  def __init__(self, output: str, config: WorldConfig) -> None:
+    self._output = output
+    self._world = make_world(config)
+
+  def render(self, index: int) -> None:
+    recording = self._world.recordings[index]
+    with threadpoolctl.threadpool_limits(1):
+      waveform = render.render(self._world, index)
+    encode.write_audio(
+      files.join(self._output, recording.audio),
+      waveform,
+      rate_hz=render.SAMPLE_RATE_HZ,
+      file_format=recording.file_format,
+      file_rate_hz=recording.file_rate_hz,
+    )
+
+
+_worker: _Worker | None = None
+
+
+def _start_worker(output: str, config: WorldConfig) -> None:
+  global _worker
+  threadpoolctl.threadpool_limits(1)
+  _worker = _Worker(output, config)
+
+
+def _render_in_worker(index: int) -> None:
+  assert _worker is not None
+  _worker.render(index)
