@@ -25,8 +25,8 @@ def prepare(
   seed: int = 0,
   front_end: types.LogMelFrontEnd | None = None,
   quantization: types.Quantization | None = None,
-  ingestion: options_lib.IngestionOptions | None = None,
-  split: splits.SplitOptions | None = None,
+  ingestion_options: options_lib.IngestionOptions | None = None,
+  split_options: splits.SplitOptions | None = None,
   vocabulary_options: vocabulary.VocabularyOptions | None = None,
   graph_options: sanitize.GraphOptions | None = None,
 ) -> manifest.Manifest:
@@ -44,8 +44,8 @@ def prepare(
     seed: of splits, order and caps.
     front_end: of the stored log-mels.
     quantization: their range.
-    ingestion: how recordings become records.
-    split: training, validation and evaluation.
+    ingestion_options: how recordings become records.
+    split_options: training, validation and evaluation.
     vocabulary_options: which n-grams become labels.
     graph_options: how the co-listen graph is mined.
 
@@ -59,8 +59,8 @@ def prepare(
   options = options_lib.DatasetOptions(
     front_end=front_end or types.LogMelFrontEnd(),
     quantization=quantization or types.Quantization(),
-    ingestion=ingestion or options_lib.IngestionOptions(),
-    splits=split or splits.SplitOptions(),
+    ingestion=ingestion_options or options_lib.IngestionOptions(),
+    splits=split_options or splits.SplitOptions(),
     vocabulary=vocabulary_options or vocabulary.VocabularyOptions(),
     graph=graph_options or sanitize.GraphOptions(),
     seed=seed,
