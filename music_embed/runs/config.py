@@ -63,8 +63,8 @@ def load(
       unset required value, or a value that a constructor refuses.
   """
   with _quiet_gin():
-    _parse(gin_files, gin_params)
-    _check_macros()
+    texts = _parse(gin_files, gin_params)
+    _check_macros([*texts, *gin_params])
     arguments = _resolve(function, given)
     return Configured(
       arguments=arguments,
@@ -81,7 +81,9 @@ def parse_text(function: Callable[..., Any], config_text: str) -> Configured:
       gin.parse_config(config_text)
     except Exception as error:
       raise _one_line(error) from error
-    return Configured(_resolve(function, parameters(function)), "", "")
+    bound = gin.get_bindings(function, resolve_references=False)
+    given = [key for key in parameters(function) if key not in bound]
+    return Configured(_resolve(function, given), "", "")
 
 
 def roots() -> list[str]:
@@ -89,7 +91,8 @@ def roots() -> list[str]:
   return list(dict.fromkeys([os.getcwd(), str(_PACKAGE.parent), str(_PACKAGE)]))
 
 
-def _parse(gin_files: Sequence[str], gin_params: Sequence[str]) -> None:
+def _parse(gin_files: Sequence[str], gin_params: Sequence[str]) -> list[str]:
+  """Parses files, then bindings; the text of every file that was read."""
   gin.clear_config()
   for root in roots():
     gin.add_config_file_search_path(root)
@@ -104,13 +107,25 @@ def _parse(gin_files: Sequence[str], gin_params: Sequence[str]) -> None:
     )
   except Exception as error:
     raise _one_line(error) from error
+  return [text for path in gin_files for text in _texts(path)]
 
 
-def _check_macros() -> None:
-  """A macro that nothing uses is a misspelt one: gin lets it pass."""
+def _texts(path: str) -> list[str]:
+  """Text of a gin file and of all that it includes."""
+  for root in roots():
+    found = pathlib.Path(root, path)
+    if found.is_file():
+      text = found.read_text(encoding="utf-8")
+      included = re.findall(r"^include\s+['\"](.+)['\"]", text, re.MULTILINE)
+      return [text, *(t for name in included for t in _texts(name))]
+  return []
+
+
+def _check_macros(texts: Sequence[str]) -> None:
+  """A macro that no text uses is a misspelt one: gin lets it pass."""
   text = gin.config_str(max_line_length=10_000)
   bound = set(re.findall(r"^([A-Z][A-Z0-9_]*) = ", text, re.MULTILINE))
-  used = set(re.findall(r"%([A-Za-z_][A-Za-z0-9_.]*)", text))
+  used = set(re.findall(r"%([A-Za-z_][A-Za-z0-9_.]*)", "\n".join(texts)))
   if unused := sorted(bound - used):
     raise errors.ConfigError(
       f"macro {unused[0]} is bound but nothing uses it; macros in use: "

@@ -28,7 +28,10 @@ def _with_includes(path):
 
 
 def _required_macros(path):
-  text = _with_includes(path)
+  return _required_macros_of(_with_includes(path))
+
+
+def _required_macros_of(text):
   values = dict(re.findall(r"^([A-Z][A-Z_]*) = (.+)$", text, re.MULTILINE))
   return {name for name, value in values.items() if "REQUIRED" in value}
 
@@ -38,9 +41,8 @@ def _header(path):
   return "\n".join(line for line in lines if line.startswith("#"))
 
 
-def _function(path):
-  """The run function that a file configures."""
-  text = _with_includes(path)
+def _function(text):
+  """The run function that a file's text configures."""
   for name in ("curriculum", "train", "prepare", "evaluate"):
     if f"from music_embed.runs import {name}\n" in text:
       module = importlib.import_module(f"music_embed.runs.{name}")
@@ -53,24 +55,40 @@ def checkout(monkeypatch):
   monkeypatch.chdir(_ROOT)
 
 
+def _included():
+  texts = [path.read_text(encoding="utf-8") for path in _FILES]
+  names = re.findall(r'^include "(.+)"$', "\n".join(texts), re.MULTILINE)
+  return {_ROOT / name for name in names}
+
+
+_STANDALONE_PARTS = {"backbones", "hardware"}
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_it_is_a_command_or_part_of_one(path):
+  has_command = "# Command:" in path.read_text(encoding="utf-8")
+  assert (
+    has_command
+    or path in _included()
+    or (path.parent.name in _STANDALONE_PARTS)
+  )
+
+
 @pytest.mark.parametrize("path", _FILES, ids=_name)
 def test_it_parses_and_builds_what_it_names(path, checkout):
-  function = _function(path)
-  params = [f"{m} = 'somewhere'" for m in sorted(_required_macros(path))]
-  if function is None:
-    text = path.read_text(encoding="utf-8")
-    params.append("x/gin.singleton.constructor = %BACKBONE")
-    assert "BACKBONE = @" in text
-    function = importlib.import_module("music_embed.runs.train").train
-    given = list(config.parameters(function))
-    configured = config.load(
-      function, gin_files=[str(path)], gin_params=params, given=given
-    )
-    assert configured.config_text
-    return
-  given = config.parameters(function)
+  """Alone where it is a command, else on top of the triplet system."""
+  is_command = "# Command:" in path.read_text(encoding="utf-8")
+  base = [] if is_command else ["gin/systems/huang2020/triplet.gin"]
+  text = _with_includes(path) + "".join(
+    _with_includes(_ROOT / name) for name in base
+  )
+  macros = _required_macros_of(text)
+  function = _function(text)
   configured = config.load(
-    function, gin_files=[str(path)], gin_params=params, given=given
+    function,
+    gin_files=[*base, _name(path)],
+    gin_params=[f"{m} = 'somewhere'" for m in sorted(macros)],
+    given=config.parameters(function),
   )
   assert configured.config_text
 
@@ -94,11 +112,12 @@ def test_required_macros_stand_in_the_header(path):
   "path", [p for p in _RUNS if _required_macros(p)], ids=_name
 )
 def test_a_required_macro_that_is_not_set_is_named(path, checkout):
+  function = _function(_with_includes(path))
   with pytest.raises(errors.ConfigError, match="is required and not set"):
     config.load(
-      _function(path),
+      function,
       gin_files=[str(path)],
-      given=config.parameters(_function(path)),
+      given=config.parameters(function),
     )
 
 
