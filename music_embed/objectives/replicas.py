@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
 def num_replicas() -> int:
   """Replicas that train in sync under the current strategy."""
   return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def _dense_gradient(
+  x: tf.Tensor,
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+  """Identity: the gradient of a gather is sparse, collectives need it dense."""
+  return tf.identity(x), tf.convert_to_tensor
 
 
 def gather(x: tf.Tensor) -> tf.Tensor:
@@ -27,7 +36,9 @@ def gather(x: tf.Tensor) -> tf.Tensor:
     return x
   context = tf.distribute.get_replica_context()
   # A collective cannot take a function's argument directly.
-  gathered = context.all_gather(tf.identity(x), axis=0)
+  gathered = tf.custom_gradient(_dense_gradient)(
+    context.all_gather(tf.identity(x), axis=0)
+  )
   return tf.ensure_shape(
     gathered,
     [None if x.shape[0] is None else x.shape[0] * replicas]
