@@ -239,5 +239,5 @@ def _read_cache(path: str, key: str) -> Index | None:
         return None
       names = [field.name for field in dataclasses.fields(Index)]
       return Index(**{name: arrays[name] for name in names})
-  except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+  except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
     return None  # Missing or damaged: it is only a cache.

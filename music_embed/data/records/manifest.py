@@ -82,7 +82,8 @@ def load(directory: str) -> Manifest:
 
   Raises:
     DataError: there is no manifest, it has another schema version or a
-      missing field, or a file is missing or has another size.
+      missing field, its numbers contradict each other, or a file is missing
+      or has another size.
   """
   path = files.join(directory, FILE_NAME)
   if not files.exists(path):
@@ -104,6 +105,13 @@ def load(directory: str) -> Manifest:
     manifest = Manifest(**values)
   except (KeyError, TypeError) as error:
     raise errors.DataError(f"{path}: malformed ({error})") from error
+  for split in types.SPLITS:
+    held = sum(shard.num_records for shard in manifest.shards(split))
+    if held != manifest.splits.get(split):
+      raise errors.DataError(
+        f"{path}: the shards of {split} hold {held} recordings, but the split"
+        f" {manifest.splits.get(split)}"
+      )
   _check_files(directory, manifest)
   return manifest
 

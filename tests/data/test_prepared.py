@@ -1,0 +1,145 @@
+"""Reading a prepared dataset."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from music_embed.core import errors
+from music_embed.data.records import index, manifest, schema, writer
+
+
+def test_windows_are_those_of_the_recordings(write_dataset: Any) -> None:
+  written = write_dataset()
+  dataset = written.open()
+  recordings = np.array([17, 0, 5, 5, 12])
+  starts = np.array([51, 0, 3, 15, 20])
+  windows = dataset.windows(recordings, starts)
+  assert windows.dtype == np.uint8
+  assert windows.shape == (5, 10, 4)
+  for window, recording, start in zip(windows, recordings, starts, strict=True):
+    expected = written.log_mels[recording][start : start + 10]
+    np.testing.assert_array_equal(window, expected)
+
+
+def test_a_whole_recording_can_be_read(write_dataset: Any) -> None:
+  written = write_dataset()
+  dataset = written.open()
+  for i, log_mel in enumerate(written.log_mels):
+    np.testing.assert_array_equal(dataset.log_mel(i), log_mel)
+    assert dataset.num_frames[i] == len(log_mel)
+
+
+@pytest.mark.parametrize("start", [-1, 1])
+def test_no_window_reaches_beyond_its_recording(
+  write_dataset: Any, start: int
+) -> None:
+  dataset = write_dataset().open()  # Recording 0 has exactly one window.
+  with pytest.raises(IndexError):
+    dataset.windows(np.array([0]), np.array([start]))
+
+
+def test_splits_follow_one_another(write_dataset: Any) -> None:
+  dataset = write_dataset().open()
+  assert dataset.num_recordings == 18
+  assert dataset.split_range("train") == range(12)
+  assert dataset.split_range("validation") == range(12, 15)
+  assert dataset.split_range("evaluation") == range(15, 18)
+
+
+def test_texts_and_labels_come_back(write_dataset: Any) -> None:
+  written = write_dataset()
+  dataset = written.open()
+  assert dataset.recording_ids[13] == "id13"
+  assert dataset.titles[2] == "título 2"
+  assert dataset.artists[4] == "artist1"
+  assert dataset.vocabulary[8] == "word 8"
+  assert dataset.label_counts.tolist() == list(range(9, 0, -1))
+  for i, labels in enumerate(written.labels):
+    assert dataset.label_ids(i).tolist() == labels.tolist()
+  assert dataset.max_labels == max(len(labels) for labels in written.labels)
+
+
+def test_the_graph_of_a_split_has_both_ends_in_it(write_dataset: Any) -> None:
+  dataset = write_dataset().open()
+  assert dataset.graph(None).pairs().tolist() == [
+    [0, 1],
+    [1, 2],
+    [2, 13],
+    [12, 13],
+  ]
+  assert dataset.graph("train").pairs().tolist() == [[0, 1], [1, 2]]
+  assert dataset.graph("validation").pairs().tolist() == [[12, 13]]
+  assert dataset.graph("evaluation").num_edges == 0
+  assert dataset.graph(None).counts.tolist() == [3, 3, 4, 4, 5, 6, 5, 6]
+
+
+def test_the_cached_index_equals_the_built_one(write_dataset: Any) -> None:
+  written = write_dataset()
+  built = index.build(written.directory, written.open().manifest)
+  assert pathlib.Path(written.directory, index.CACHE_FILE).exists()
+  cached = index.load(written.directory, written.open().manifest)
+  for name in index.Index.__dataclass_fields__:
+    expected = getattr(built, name)
+    np.testing.assert_array_equal(getattr(cached, name), expected)
+    assert getattr(cached, name).dtype == expected.dtype
+
+
+def test_a_damaged_cache_is_replaced(write_dataset: Any) -> None:
+  written = write_dataset()
+  written.open()
+  cache = pathlib.Path(written.directory, index.CACHE_FILE)
+  for damage in (b"", b"no zip", cache.read_bytes()[:-40]):
+    cache.write_bytes(damage)
+    np.testing.assert_array_equal(
+      written.open().log_mel(3), written.log_mels[3]
+    )
+
+
+def test_a_flipped_bit_is_found_although_there_is_a_cache(
+  write_dataset: Any,
+) -> None:
+  written = write_dataset()
+  written.open()
+  shard = pathlib.Path(written.directory, "train.tfrecord-00002-of-00003")
+  data = bytearray(shard.read_bytes())
+  data[-30] ^= 1
+  shard.write_bytes(data)
+  with pytest.raises(errors.DataError, match=r"00002-of-00003: record 1 .*dam"):
+    written.open()
+
+
+def test_an_edge_that_points_outside_is_found(write_dataset: Any) -> None:
+  written = write_dataset()
+  made = manifest.load(written.directory)
+  neighbors = np.array([1, 18])
+  entry = writer.write_shard(
+    written.directory,
+    "graph.tfrecord-00000-of-00001",
+    [schema.encode_vertex(0, neighbors, neighbors)],
+  )
+  others = [f for f in made.files if not f.name.startswith("graph")]
+  changed = dataclasses.replace(made, files=(*others, entry))
+  changed.save(written.directory)
+  with pytest.raises(errors.DataError, match="record 0: neighbour indices"):
+    written.open()
+
+
+def test_labels_outside_the_vocabulary_are_found(write_dataset: Any) -> None:
+  written = write_dataset()
+  made = manifest.load(written.directory)
+  dataclasses.replace(made, counts={"labels": 3}).save(written.directory)
+  with pytest.raises(errors.DataError, match="label indices are not sorted"):
+    written.open()
+
+
+def test_log_mels_of_another_front_end_are_found(write_dataset: Any) -> None:
+  written = write_dataset()
+  made = manifest.load(written.directory)
+  front_end = dataclasses.replace(made.front_end, num_bins=5)
+  changed = dataclasses.replace(made, front_end=front_end)
+  changed.save(written.directory)
+  with pytest.raises(errors.DataError, match="another front end"):
+    written.open()
