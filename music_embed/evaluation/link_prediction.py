@@ -103,13 +103,13 @@ def graph_pairs(
   """
   _check(edges, num_recordings)
   chosen = np.arange(num_recordings)
-  note = f"all {num_recordings} recordings of the part"
+  note = f"all {num_recordings:,} recordings of the part"
   if num_recordings > max_recordings:
     random = seeds.generator(seed, "evaluation/graph_pairs")
     chosen = np.sort(
       random.choice(num_recordings, max_recordings, replace=False)
     )
-    note = f"{max_recordings} recordings drawn from {num_recordings}"
+    note = f"{max_recordings:,} recordings drawn from {num_recordings:,}"
   first, second = (chosen[side] for side in np.triu_indices(len(chosen), k=1))
   known = np.sort(_key(edges[:, 0], edges[:, 1], num_recordings))
   positive = np.isin(_key(first, second, num_recordings), known)
@@ -185,7 +185,7 @@ def without_same_artist(pool: PairPool, artists: list[str]) -> PairPool | None:
     pool.second[~same],
     pool.positive[~same],
     pool.num_recordings,
-    f"{pool.note}; without {int(same.sum())} pairs of one artist",
+    f"{pool.note}; without {int(same.sum()):,} pairs of one artist",
   )
 
 
@@ -219,9 +219,9 @@ def _matching(
     if len(pairs) < num_pairs and free[i] and free[j]:
       free[i] = free[j] = False
       pairs.append((i, j))
-  note = f"{len(pairs)} disjoint co-listen pairs"
+  note = f"{len(pairs):,} disjoint co-listen pairs"
   if len(pairs) < num_pairs:
-    note += f", as many as there are (asked: {num_pairs})"
+    note += f", as many as there are (asked: {num_pairs:,})"
   matched = np.array(pairs, np.int64).reshape(-1, 2)
   return matched[:, 0], matched[:, 1], note
 

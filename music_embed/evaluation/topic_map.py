@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import sklearn.decomposition
 import sklearn.manifold
 
 from music_embed.evaluation import label_prediction
@@ -87,11 +86,9 @@ def layout(embeddings: Array, seed: int) -> tuple[Array, str]:
   norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
   unit = (embeddings / np.maximum(norms, 1e-12)).astype(np.float64)
   if len(unit) < _MIN_FOR_TSNE:
-    size = min(2, *unit.shape)
-    flat = sklearn.decomposition.PCA(size, svd_solver="full").fit_transform(
-      unit
-    )
-    positions, method = np.pad(flat, ((0, 0), (0, 2 - size))), "PCA"
+    left, scale, _ = np.linalg.svd(unit - unit.mean(axis=0))
+    flat = left[:, : len(scale)] * scale
+    positions, method = np.pad(flat, ((0, 0), (0, 2)))[:, :2], "PCA"
   else:
     tsne = sklearn.manifold.TSNE(
       perplexity=min(30.0, len(unit) / 5), init="pca", random_state=seed
@@ -107,8 +104,8 @@ def choose_topics(
   """Labels that are frequent, that embeddings know, and that overlap little.
 
   Greedy: each label in turn adds the most recordings not yet covered, less
-  those covered already, times how far its AUC is above chance. The AUC is
-  that of the cosine to the mean of the label's recordings.
+  those covered already, times how far its AUC is above chance (squared). The
+  AUC is that of the mean cosine to the label's *other* recordings.
 
   Args:
     embeddings: `[recordings, dim]`.
@@ -122,8 +119,10 @@ def choose_topics(
     return []
   norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
   unit = embeddings / np.maximum(norms, 1e-12)
-  centres = positive.T.astype(np.float64) @ unit
-  auc = label_prediction.label_auc(positive, unit @ centres.T)
+  count = np.maximum(positive.sum(axis=0), 2.0)
+  total = unit @ (positive.T.astype(np.float64) @ unit).T
+  others = np.where(positive, (total - 1.0) / (count - 1.0), total / count)
+  auc = label_prediction.label_auc(positive, others)
   knowledge = np.maximum(np.nan_to_num(auc, nan=0.5) - 0.5, 0.0) ** 2
   knowledge[positive.mean(axis=0) > 0.4] = 0.0  # Too common to be a topic.
   covered = np.zeros(len(positive), bool)

@@ -5,57 +5,19 @@ import json
 
 import numpy as np
 import pytest
-import scipy.sparse
 
 from music_embed.core import errors
 from music_embed.evaluation import (
-  baselines,
   label_prediction,
   report,
   systems,
   tables,
 )
-from music_embed.evaluation.systems import Parts, System
-
-_SIZES = Parts(np.arange(60), np.arange(24), np.arange(40))
-
-
-def _material(seed: int = 0) -> report.Material:
-  """Two groups of recordings; `hybrid` knows them well, `ridge` a little."""
-  random = np.random.default_rng(seed)
-  groups = _SIZES.map(lambda rows: np.arange(len(rows)) % 2)
-  centres = random.standard_normal((2, 8))
-
-  def knowing(noise: float) -> Parts:
-    return groups.map(
-      lambda g: centres[g] + noise * random.standard_normal((len(g), 8))
-    )
-
-  targets = groups.map(
-    lambda g: scipy.sparse.csr_matrix(
-      np.stack([g, 1 - g], axis=1).astype(np.float32)
-    )
-  )
-  evaluation = groups.evaluation
-  same = evaluation[:, None] == evaluation[None, :]
-  edges = np.argwhere(np.triu(same & (random.random(same.shape) < 0.7), k=1))
-  hybrid = knowing(0.5)
-  return report.Material(
-    systems={
-      "wmf": System(knowing(0.01)),
-      "hybrid": System(hybrid, hybrid.evaluation[:, :2], "a network"),
-      "audio_statistics": System(knowing(5.0)),
-      "random": System(baselines.random_embeddings(_SIZES, dim=8)),
-    },
-    edges=edges,
-    artists=["a", "b", "", ""] * 10,
-    labels=label_prediction.label_task(targets, min_occurrences=5),
-  )
 
 
 @pytest.fixture(scope="module")
-def measured():
-  return report.measure(_material(), num_bootstrap=50)
+def measured(make_material):
+  return report.measure(make_material(), num_bootstrap=50)
 
 
 def test_systems_come_in_table_order_under_link_and_label(measured):
@@ -112,15 +74,17 @@ def test_a_clear_difference_holds_and_the_number_lies_in_its_interval(measured):
   assert low < measured["link"]["hybrid"]["auc"] < high
 
 
-def test_the_same_seed_gives_the_same_report_and_another_does_not(measured):
-  assert report.measure(_material(), num_bootstrap=50) == measured
-  other = report.measure(_material(), num_bootstrap=50, seed=1)
+def test_the_same_seed_gives_the_same_report_and_another_does_not(
+  make_material, measured
+):
+  assert report.measure(make_material(), num_bootstrap=50) == measured
+  other = report.measure(make_material(), num_bootstrap=50, seed=1)
   assert other["intervals"] != measured["intervals"]
   assert other["link"] == measured["link"]
 
 
-def test_undecided_numbers_are_null_in_strict_json():
-  material = _material()
+def test_undecided_numbers_are_null_in_strict_json(make_material):
+  material = make_material()
   nothing = label_prediction.LabelTask(
     np.zeros(0, np.int64), material.labels.targets.map(lambda m: m[:, :0])
   )
@@ -135,8 +99,10 @@ def test_undecided_numbers_are_null_in_strict_json():
   assert "wmf" in tables.summary(measured)
 
 
-def test_a_part_without_edges_says_what_to_do():
-  material = dataclasses.replace(_material(), edges=np.zeros((0, 2), np.int64))
+def test_a_part_without_edges_says_what_to_do(make_material):
+  material = dataclasses.replace(
+    make_material(), edges=np.zeros((0, 2), np.int64)
+  )
   with pytest.raises(errors.DataError, match="40 recordings, 0 co-listen"):
     report.measure(material, num_bootstrap=5)
 
@@ -160,7 +126,7 @@ def test_numbers_print_as_papers_do():
   assert tables.number(None) == "-"
 
 
-def test_z_scoring_gives_unit_deviation_over_the_training_part():
-  parts = systems.z_scored(_material().systems["hybrid"].embeddings)
+def test_z_scoring_gives_unit_deviation_over_the_training_part(make_material):
+  parts = systems.z_scored(make_material().systems["hybrid"].embeddings)
   np.testing.assert_allclose(parts.train.mean(axis=0), 0, atol=1e-6)
   np.testing.assert_allclose(parts.train.std(axis=0), 1, rtol=1e-5)

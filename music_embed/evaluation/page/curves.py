@@ -11,10 +11,10 @@ from music_embed.evaluation import tables
 from music_embed.evaluation.arrays import Array
 from music_embed.evaluation.page import svg
 
-_WIDTH, _HEIGHT = 320, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 76, 34, 30
+_WIDTH, _HEIGHT = 440, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 112, 36, 32
 _MAX_POINTS = 200
-_NAMES = {
+_NAMES: dict[str, str] = {
   "link_ap": "link AP",
   "link_auc": "link AUC",
   "label_auc": "label AUC",
@@ -58,14 +58,14 @@ def panels(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
       both = {"training": points}
       if measure in validation:
         both["validation"] = validation.pop(measure)
-      drawn.append(_panel(f"{name}: {measure}", both, from_zero=True))
+      drawn.append(_panel(f"{name}: {measure}", both))
   measures = {
-    _NAMES.get(measure, measure): points
-    for measure, points in validation.items()
-    if not measure.endswith("loss")
+    label: validation[measure]
+    for measure, label in _NAMES.items()
+    if measure in validation
   }
   if measures:
-    drawn.append(_panel(f"{name}: validation", measures, from_zero=False))
+    drawn.append(_panel(f"{name}: validation", measures, high=1.0))
   return drawn
 
 
@@ -77,14 +77,14 @@ def _thinned(points: list[tuple[float, float]]) -> tuple[Array, Array]:
   return means[:, 0], means[:, 1]
 
 
-def _panel(title: str, lines: Series, *, from_zero: bool) -> str:
+def _panel(title: str, lines: Series, high: float | None = None) -> str:
   lines = {name: points for name, points in lines.items() if len(points[0])}
   steps = np.concatenate([[0.0], *(x for x, _ in lines.values())])
   values = np.concatenate([[], *(y for _, y in lines.values())])
   if not len(values):
     return ""
-  low = 0.0 if from_zero else max(0.0, float(values.min()) - 0.05)
-  high = float(values.max()) * 1.04 or 1.0
+  low = min(0.0, float(values.min()))
+  high = high or float(values.max()) * 1.04 or 1.0
   last_step = max(float(steps.max()), 1.0)
   width = _WIDTH - _LEFT - _RIGHT
   height = _HEIGHT - _TOP - _BOTTOM
@@ -103,7 +103,7 @@ def _panel(title: str, lines: Series, *, from_zero: bool) -> str:
   for tick in svg.ticks(0.0, last_step, 3):
     label = svg.tick_label(tick)
     body.append(svg.text(x_of(tick), _HEIGHT - 11, label, "tick", "middle"))
-  body.append(svg.text(_LEFT + width + 10, _HEIGHT - 11, "steps", "tick"))
+  body.append(svg.text(_LEFT + width + 26, _HEIGHT - 11, "steps", "tick"))
   ends = _spread({name: float(y_of(y[-1])) for name, (_, y) in lines.items()})
   for place, (name, (x, y)) in enumerate(lines.items()):
     body.append(
@@ -114,24 +114,20 @@ def _panel(title: str, lines: Series, *, from_zero: bool) -> str:
       f'<circle cx="{x_of(x[-1]):.1f}" cy="{y_of(y[-1]):.1f}" r="3" '
       f'class="c{place % 8}"/>'
     )
-    label = name if len(lines) > 1 else ""
-    at = ends[name]
-    left = _LEFT + width + 8
-    body.append(svg.text(left, at, tables.number(float(y[-1])), "tick"))
-    if label:
-      body.append(
-        f'<text x="{left}" y="{at - 12:.1f}" class="c{place % 8} tick" '
-        f'style="fill:var(--c{place % 8})">{svg.escape(label)}</text>'
-      )
+    label = f"{name} " if len(lines) > 1 else ""
+    label += tables.number(float(y[-1]))
+    body.append(
+      f'<text x="{_LEFT + width + 8}" y="{ends[name]:.1f}" class="tick" '
+      f'style="fill:var(--c{place % 8})">{svg.escape(label)}</text>'
+    )
   return svg.drawing(_WIDTH, _HEIGHT, title, body)
 
 
-def _spread(wanted: dict[str, float], apart: float = 28.0) -> dict[str, float]:
-  """Moves labels apart, up where there is no room below."""
+def _spread(wanted: dict[str, float], apart: float = 14.0) -> dict[str, float]:
+  """Moves labels apart, upwards from the lowest."""
   placed: dict[str, float] = {}
-  floor = _HEIGHT - _BOTTOM + 4.0
-  names = sorted(wanted, key=lambda name: -wanted[name])
-  for name in names:
-    placed[name] = min(wanted[name] + 8, floor)
+  floor = float(_HEIGHT - _BOTTOM + 4)
+  for name in sorted(wanted, key=lambda name: -wanted[name]):
+    placed[name] = min(wanted[name] + 4, floor)
     floor = placed[name] - apart
   return placed

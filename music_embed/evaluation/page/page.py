@@ -83,22 +83,22 @@ def _tiles(report: Mapping[str, Any]) -> str:
     (
       f"{main}: label AUC",
       tables.number(label["auc"]),
-      f"mean over labels, {label['readout']}",
+      f"by {label['readout']}; mean over labels",
     ),
   ]
   if share:
     tiles.append(
       (
-        "share of the bound's AP",
+        "of the bound's AP",
         f"{100 * share['ap']:.0f} %",
         f"and {100 * share['auc']:.0f} % of its AUC",
       )
     )
   tiles.append(
     (
-      "claims that must hold",
+      "required claims",
       f"{sum(required)} of {len(required)}",
-      f"aims: {sum(aims)} of {len(aims)}",
+      f"hold; of the aims {sum(aims)} of {len(aims)}",
     )
   )
   items = "".join(
@@ -159,8 +159,8 @@ def _paper(report: Mapping[str, Any]) -> str:
 def _variants(report: Mapping[str, Any]) -> str:
   return _section(
     "Variants and read-outs",
-    "The AP of a random ranking is the prevalence, so AP is only comparable "
-    "within a row.",
+    "The AP of a random ranking is the prevalence, so AP can only be compared "
+    "within a column.",
     sections.variants(report),
     "<h3>Read-outs</h3>",
     sections.read_outs(report),
@@ -168,18 +168,14 @@ def _variants(report: Mapping[str, Any]) -> str:
 
 
 def _curves(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-  drawn = [
-    panel
-    for name, rows in histories.items()
-    for panel in curves.panels(name, rows)
-  ]
-  if not drawn:
+  panels = [curves.panels(name, rows) for name, rows in histories.items()]
+  if not any(panels):
     return ""
   return _section(
     "Learning curves",
     "Training losses, and measures on the validation part. A hybrid's curves "
-    "are those of its label stage.",
-    f'<div class="curves">{"".join(drawn)}</div>',
+    "are those of its last stage.",
+    *(f'<div class="curves">{"".join(drawn)}</div>' for drawn in panels),
   )
 
 

@@ -31,6 +31,7 @@ body {
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .4rem; }
 h2 { font-size: 1.3rem; margin: 3rem 0 .4rem; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .5rem; }
+ul.note { padding-left: 1.1rem; }
 p { margin: .4rem 0 .9rem; max-width: 46rem; }
 .soft, figcaption, caption, .note { color: var(--soft); font-size: .9rem; }
 figcaption, .note { max-width: 46rem; }
@@ -48,10 +49,14 @@ figure { margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .92rem; min-width: 60%;
   font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .3rem 0 .5rem; }
-th, td { padding: .36rem .8rem; text-align: right; white-space: nowrap;
+th, td { padding: .34rem .75rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 th { font-weight: 600; }
+tr.paper th { font-weight: 400; }
+tr.meta th, tr.meta td { color: var(--soft); font-weight: 400;
+  font-size: .85rem; }
 thead th { color: var(--soft); font-size: .82rem; vertical-align: bottom;
+  white-space: normal; line-height: 1.3;
   border-bottom: 2px solid var(--line); }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 td.text, th.text { text-align: left; white-space: normal; }
@@ -59,7 +64,7 @@ td small, .ends { color: var(--soft); font-size: .84em; }
 tr.network th { color: var(--accent); }
 tr.first th, tr.first td { border-top: 2px solid var(--line); }
 .columns { display: grid; gap: 0 2.5rem;
-  grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr)); }
 .columns table { width: 100%; }
 .yes { color: var(--yes); font-weight: 600; }
 .no { color: var(--no); font-weight: 600; }
@@ -73,7 +78,7 @@ svg .grid { stroke: var(--faint); }
 svg .chance { stroke: var(--soft); stroke-dasharray: 3 3; }
 .wide { min-width: 44rem; }
 .curves { display: grid; gap: 1rem 1.5rem; margin: .6rem 0 1.6rem;
-  grid-template-columns: repeat(auto-fill, minmax(18rem, 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); }
 .curves svg { background: var(--panel); border: 1px solid var(--line);
   border-radius: .5rem; }
 .map svg { background: var(--panel); border: 1px solid var(--line);

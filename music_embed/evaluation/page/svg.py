@@ -71,29 +71,52 @@ def drawing(
 
 
 def mark(shape: int, x: float, y: float, radius: float) -> str:
-  """The geometry of a marker: circle, square, triangle, diamond in turn.
+  """The geometry of a marker, all of about the same area.
 
   Args:
-    shape: any whole number; shapes repeat after four.
+    shape: 0 to 7: circle, square, triangle, diamond, triangle upside down,
+      plus, pentagon, cross; repeats after that.
     x: centre.
     y: centre.
-    radius: of the circle; the others have about its area.
+    radius: of the circle.
 
   Returns:
     The value of a path's `d`.
   """
-  r = radius
-  if shape % 4 == 0:
+  if shape % 8 == 0:
+    r = radius
     return (
       f"M{x - r:.1f} {y:.1f}a{r} {r} 0 1 0 {2 * r} 0a{r} {r} 0 1 0 {-2 * r} 0z"
     )
-  if shape % 4 == 1:
-    s = 0.88 * r
-    return f"M{x - s:.1f} {y - s:.1f}h{2 * s:.1f}v{2 * s:.1f}h{-2 * s:.1f}z"
-  if shape % 4 == 2:
-    s = 1.25 * r
-    return f"M{x:.1f} {y - s:.1f}L{x + s:.1f} {y + 0.8 * s:.1f}H{x - s:.1f}z"
-  s = 1.25 * r
-  return (
-    f"M{x:.1f} {y - s:.1f}l{s:.1f} {s:.1f} {-s:.1f} {s:.1f} {-s:.1f} {-s:.1f}z"
+  corners = _CORNERS[shape % 8 - 1]
+  path = "L".join(
+    f"{x + radius * size * math.sin(math.radians(angle)):.1f} "
+    f"{y - radius * size * math.cos(math.radians(angle)):.1f}"
+    for angle, size in corners
   )
+  return f"M{path}z"
+
+
+def _polygon(num_corners: int, turn: float, size: float) -> list[_Corner]:
+  return [(turn + 360 * k / num_corners, size) for k in range(num_corners)]
+
+
+def _plus(turn: float) -> list[_Corner]:
+  arm = [(-20.0, 1.3), (20.0, 1.3), (45.0, 0.63)]
+  return [
+    (turn + 90 * k + angle, size) for k in range(4) for angle, size in arm
+  ]
+
+
+_Corner = tuple[float, float]
+"""Angle in degrees clockwise from the top, and distance in radii."""
+
+_CORNERS = (
+  _polygon(4, 45, 1.25),
+  _polygon(3, 0, 1.45),
+  _polygon(4, 0, 1.3),
+  _polygon(3, 180, 1.45),
+  _plus(0),
+  _polygon(5, 0, 1.2),
+  _plus(45),
+)

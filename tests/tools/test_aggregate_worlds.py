@@ -1,0 +1,66 @@
+"""Tests of tools/aggregate_worlds.py."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from music_embed.core import files
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _write(path, *, ap: float, holds: bool, required: bool) -> str:
+  claim = {
+    "claim": "hybrid above ridge in link ap",
+    "difference": ap - 0.1,
+    "holds": holds,
+    "required": required,
+  }
+  label = {"auc": 0.5, "readout": "probe"}
+  report = {
+    "link": {"wmf": {"ap": 0.9, "auc": 0.9}, "ridge": {"ap": ap, "auc": 0.7}},
+    "label": {"wmf": label, "ridge": label},
+    "claims": [claim],
+  }
+  files.write_json(str(path), report)
+  return str(path)
+
+
+def _run(*paths: str) -> subprocess.CompletedProcess:
+  return subprocess.run(
+    [sys.executable, "tools/aggregate_worlds.py", *paths],
+    cwd=_ROOT,
+    env={"PYTHONPATH": str(_ROOT), "PATH": "/usr/bin:/bin"},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+
+
+def test_means_spreads_and_claims_of_each_world(tmp_path):
+  # AP .2 and .4: mean .3, standard deviation sqrt(2 * .1^2 / 1) = .141.
+  result = _run(
+    _write(tmp_path / "0.json", ap=0.2, holds=True, required=False),
+    _write(tmp_path / "1.json", ap=0.4, holds=False, required=False),
+  )
+  assert result.returncode == 0, result.stderr
+  lines = {line.split()[0]: line for line in result.stdout.splitlines() if line}
+  assert ".300 +- .141" in lines["ridge"]
+  assert list(lines).index("ridge") < list(lines).index("wmf")
+  assert "+0.100 yes" in lines["hybrid"]
+  assert "+0.300 NO" in lines["hybrid"]
+  assert lines["hybrid"].endswith("1/2")
+
+
+@pytest.mark.parametrize(("holds", "code"), [(True, 0), (False, 1)])
+def test_a_broken_required_claim_is_the_exit_code(tmp_path, holds, code):
+  path = _write(tmp_path / "0.json", ap=0.2, holds=holds, required=True)
+  assert _run(path).returncode == code
+
+
+def test_a_missing_report_is_named():
+  result = _run("nowhere/report.json")
+  assert result.returncode == 2
+  assert "nowhere/report.json: no such file" in result.stderr

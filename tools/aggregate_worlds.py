@@ -1,0 +1,104 @@
+"""Means and spreads over the reports of several worlds, and what holds where.
+
+tools/aggregate_worlds.py demo/world-*/report.json
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from music_embed.core import errors, files
+from music_embed.evaluation import systems, tables
+
+Report = dict[str, Any]
+
+
+def table(reports: Sequence[Report]) -> str:
+  """Mean and spread (standard deviation) of each system over reports.
+
+  Args:
+    reports: contents of report.json, one a world. Systems that some world
+      lacks are left out.
+  """
+  names = systems.ordered(
+    [
+      name
+      for name in reports[0]["link"]
+      if all(name in r["link"] for r in reports)
+    ]
+  )
+  rows = [
+    (
+      name,
+      _spread([r["link"][name]["ap"] for r in reports]),
+      _spread([r["link"][name]["auc"] for r in reports]),
+      _spread([r["label"][name]["auc"] for r in reports]),
+      reports[0]["label"][name]["readout"],
+    )
+    for name in names
+  ]
+  header = ("system", "link AP", "link AUC", "label AUC", "labels by")
+  return tables.grid(header, rows)
+
+
+def claims(reports: Sequence[Report]) -> str:
+  """One row a claim, one column a world: the difference, and whether it holds.
+
+  Args:
+    reports: contents of report.json, one a world.
+  """
+  by_world = [
+    {claim["claim"]: claim for claim in report["claims"]} for report in reports
+  ]
+  rows = []
+  for name, first in by_world[0].items():
+    found = [world.get(name) for world in by_world]
+    rows.append(
+      (
+        name,
+        "must hold" if first["required"] else "aim",
+        *(_verdict(claim) for claim in found),
+        f"{sum(bool(c and c['holds']) for c in found)}/{len(reports)}",
+      )
+    )
+  worlds = [f"world {place}" for place in range(len(reports))]
+  return tables.grid(("claim", "kind", *worlds, "holds"), rows)
+
+
+def _spread(values: Sequence[float | None]) -> str:
+  known = [value for value in values if value is not None]
+  if not known:
+    return tables.number(None)
+  spread = statistics.stdev(known) if len(known) > 1 else 0.0
+  return f"{tables.number(statistics.fmean(known))} +- {tables.number(spread)}"
+
+
+def _verdict(claim: Report | None) -> str:
+  if claim is None:
+    return "-"
+  return f"{claim['difference']:+.3f} {'yes' if claim['holds'] else 'NO '}"
+
+
+def main(paths: Sequence[str]) -> int:
+  """Prints both tables; 0 when every required claim holds on every world."""
+  if not paths:
+    print(__doc__, file=sys.stderr)
+    return 2
+  try:
+    reports = [files.read_json(path) for path in paths]
+  except errors.DataError as error:
+    print(f"aggregate_worlds.py: error: {error}", file=sys.stderr)
+    return 2
+  print(f"{len(reports)} worlds, mean +- standard deviation\n")
+  print(table(reports))
+  print(f"\n{claims(reports)}")
+  required = [c["holds"] for r in reports for c in r["claims"] if c["required"]]
+  print(f"\nrequired claims: {sum(required)} of {len(required)} hold")
+  return 0 if all(required) else 1
+
+
+if __name__ == "__main__":
+  sys.exit(main(sys.argv[1:]))
