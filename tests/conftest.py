@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
+import tf_keras  # noqa: E402
 
 
 def _configure() -> None:
@@ -40,3 +41,15 @@ def mirrored() -> Callable[[int], tf.distribute.MirroredStrategy]:
     return made[num_replicas]
 
   return strategy
+
+
+@pytest.fixture
+def floatx() -> Iterator[Callable[[str], None]]:
+  """Sets Keras's float type and precision policy for one test."""
+
+  def set_dtype(dtype: str) -> None:
+    tf_keras.backend.set_floatx(dtype)
+    tf_keras.mixed_precision.set_global_policy(dtype)
+
+  yield set_dtype
+  set_dtype("float32")
