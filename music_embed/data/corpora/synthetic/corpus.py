@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import concurrent.futures
-import csv
-import gzip
-import io
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import threadpoolctl  # type: ignore[import-untyped, unused-ignore]
 import tqdm
 
 from music_embed.core import errors, files
-from music_embed.data.corpora.synthetic import (
-  encode,
-  instruments,
-  listening,
-  render,
-  texts,
-)
+from music_embed.data.corpora.synthetic import encode, render, tables, texts
 from music_embed.data.corpora.synthetic.config import WorldConfig
-from music_embed.data.corpora.synthetic.world import (
-  Recording,
-  World,
-  make_world,
-)
+from music_embed.data.corpora.synthetic.world import World, make_world
 
-RECORDINGS_TABLE = "recordings.csv"
-LISTENING_LOG = "listening_log.csv.gz"
-TRUTH = "truth.json"
 AUDIO_FOLDER = "audio"
-
-_COLUMNS = (
-  "recording_id",
-  "audio",
-  "title",
-  "description",
-  "artist",
-  "music_share",
-)
 
 
 def write_corpus(
@@ -71,16 +45,16 @@ def write_corpus(
   files.make_dirs(files.join(output, AUDIO_FOLDER))
   _claim(output, config)
   lexicon = texts.make_lexicon(world)
-  files.write_json(files.join(output, TRUTH), _truth(world, lexicon))
-  _write_log(output, world)
+  tables.write_truth(output, world, lexicon)
+  tables.write_log(output, world)
   _write_audio(output, world, num_workers, show_progress)
-  _write_table(output, world, lexicon)
+  tables.write_recordings(output, world, lexicon)
   return world
 
 
 def _claim(output: str, config: WorldConfig) -> None:
   """Refuses a directory that holds another world; clears leftovers."""
-  path = files.join(output, TRUTH)
+  path = files.join(output, tables.TRUTH)
   if files.exists(path) and files.read_json(path)["config"] != config.to_json():
     raise errors.DataError(
       f"{output}: holds a corpus made with other settings; "
@@ -88,73 +62,6 @@ def _claim(output: str, config: WorldConfig) -> None:
     )
   files.remove_leftovers(output)
   files.remove_leftovers(files.join(output, AUDIO_FOLDER))
-
-
-def _truth(world: World, lexicon: texts.Lexicon) -> dict[str, Any]:
-  """What only tests and diagnostics may know."""
-  return {
-    "config": world.config.to_json(),
-    "recordings": {
-      recording.recording_id: _truth_of(world, recording)
-      for recording in world.recordings
-    },
-    "genre_families": [genre.family for genre in world.genres],
-    "genre_words": [list(words) for words in lexicon.genres],
-    "family_words": [list(words) for words in lexicon.families],
-    "noise_words": list(lexicon.noise),
-    "ambiguous_words": [
-      {"word": item.word, "genres": list(item.genres)}
-      for item in lexicon.ambiguous
-    ],
-  }
-
-
-def _truth_of(world: World, recording: Recording) -> dict[str, Any]:
-  band = world.artists[recording.artist].style.instruments
-  return {
-    "genre": recording.genre,
-    "family": world.genres[recording.genre].family,
-    "instruments": [instruments.NAMES[index] for index in band],
-    "is_dark": recording.is_dark,
-    "is_fast": recording.is_fast,
-    "duration_s": recording.duration_s,
-  }
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-  text = io.StringIO()
-  writer = csv.writer(text, lineterminator="\n")
-  writer.writerow(header)
-  writer.writerows(rows)
-  return text.getvalue()
-
-
-def _write_table(output: str, world: World, lexicon: texts.Lexicon) -> None:
-  written = texts.write_texts(world, lexicon)
-  rows = [
-    (
-      recording.recording_id,
-      recording.audio,
-      text.title,
-      text.description,
-      lexicon.artists[recording.artist],
-      recording.music_share,
-    )
-    for recording, text in zip(world.recordings, written, strict=True)
-  ]
-  with files.atomic_write(files.join(output, RECORDINGS_TABLE), "w") as file:
-    file.write(_csv(_COLUMNS, rows))
-
-
-def _write_log(output: str, world: World) -> None:
-  rows = [
-    (row.user_id, world.recordings[row.recording].recording_id, row.count)
-    for row in listening.listening_log(world)
-  ]
-  table = _csv(("user_id", "recording_id", "count"), rows).encode()
-  with files.atomic_write(files.join(output, LISTENING_LOG)) as file:
-    # Without time and name the compressed bytes repeat.
-    file.write(gzip.compress(table, mtime=0))
 
 
 def _write_audio(

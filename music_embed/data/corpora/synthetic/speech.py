@@ -61,4 +61,5 @@ def _vowel(
   harmonics = hz * np.arange(1, int(3500.0 / hz))
   distance = (harmonics[:, None] - formants) / 150.0
   weights = (1.0 / (1.0 + distance**2)).sum(axis=1)
-  return weights @ np.sin(2.0 * np.pi * np.outer(harmonics, time))
+  waves = np.sin(2.0 * np.pi * np.outer(harmonics, time))
+  return (weights[:, None] * waves).sum(axis=0)

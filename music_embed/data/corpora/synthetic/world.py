@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 import numpy as np
-import numpy.typing as npt
 
 from music_embed.core import seeds
-from music_embed.data.corpora.synthetic import drums, instruments
+from music_embed.data.corpora.synthetic import styles
 from music_embed.data.corpora.synthetic.config import WorldConfig
-
-SCALES = (
-  (0, 2, 4, 5, 7, 9, 11),
-  (0, 2, 3, 5, 7, 8, 10),
-  (0, 2, 3, 5, 7, 9, 10),
-  (0, 1, 4, 5, 7, 8, 10),
-  (0, 2, 4, 7, 9),
-  (0, 3, 5, 7, 10),
-  (0, 3, 5, 6, 7, 10),
-  (0, 2, 4, 6, 8, 10),
-  (0, 2, 3, 7, 8),
-  (0, 2, 4, 6, 7, 9, 10),
-)
-"""Semitones above the root."""
-
-STEPS_PER_BAR = 16
-_ROLES = 3  # Lead, chords, bass; as many drums: low, middle, high.
 
 FORMATS = ("wav", "flac", "ogg", "mp3")
 _FORMAT_SHARES = (0.1, 0.45, 0.2, 0.25)
@@ -35,44 +16,11 @@ _FILE_RATES_HZ = (16_000, 22_050, 32_000, 44_100, 48_000)
 
 
 @dataclasses.dataclass(frozen=True)
-class Style:
-  """How music of a genre, or of an artist, is made.
-
-  Attributes:
-    tempo_bpm: beats a minute.
-    instruments: of lead, chords and bass.
-    timbres: float [3, 3]: brightness, wobble and attack of each role.
-    scale: index into `SCALES`.
-    rhythm: bool [3, 16]: strokes of the low, middle and high drum in a bar.
-    drums: the low, middle and high drum.
-    drum_pitches: float [3].
-    drum_level: loudness of the drums; zero for none.
-    density: share of steps with a lead note.
-    legato: length of lead notes; above 1.2, chords are held for a bar.
-    register: semitones by which the lead is higher.
-    swing: delay of every other step, in steps.
-  """
-
-  tempo_bpm: float
-  instruments: tuple[int, ...]
-  timbres: npt.NDArray[np.float64]
-  scale: int
-  rhythm: npt.NDArray[np.bool_]
-  drums: tuple[int, ...]
-  drum_pitches: npt.NDArray[np.float64]
-  drum_level: float
-  density: float
-  legato: float
-  register: float
-  swing: float
-
-
-@dataclasses.dataclass(frozen=True)
 class Genre:
   """A genre and the family of taste it belongs to."""
 
   family: int
-  style: Style
+  style: styles.Style
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +28,7 @@ class Artist:
   """An artist: a genre's style with a drift, and a chord progression."""
 
   genre: int
-  style: Style
+  style: styles.Style
   progression: tuple[int, ...]
   popularity: float
 
@@ -134,58 +82,11 @@ def _make_genres(config: WorldConfig) -> tuple[Genre, ...]:
   count = config.num_genres
   tempi = rng.permutation(np.linspace(72.0, 168.0, count))
   return tuple(
-    Genre(genre % config.num_families, _genre_style(rng, tempo, bands))
+    Genre(genre % config.num_families, styles.genre_style(rng, tempo, bands))
     for genre, (tempo, bands) in enumerate(
-      zip(tempi, _deal_instruments(rng, count), strict=True)
+      zip(tempi, styles.deal_instruments(rng, count), strict=True)
     )
   )
-
-
-def _deal_instruments(
-  rng: np.random.Generator, num_genres: int
-) -> list[tuple[int, ...]]:
-  """Distinct triples, with every instrument in at least two genres."""
-  pool_size = min(len(instruments.NAMES), _ROLES * num_genres // 2)
-  pool = rng.permutation(len(instruments.NAMES))[:pool_size]
-  triples = list(itertools.combinations(pool.tolist(), _ROLES))
-  while True:
-    chosen = rng.choice(len(triples), num_genres, replace=False)
-    dealt = [triples[index] for index in chosen]
-    uses = np.bincount(np.ravel(dealt), minlength=len(instruments.NAMES))
-    if np.all(uses != 1):
-      return [tuple(rng.permutation(triple).tolist()) for triple in dealt]
-
-
-def _genre_style(
-  rng: np.random.Generator, tempo_bpm: float, band: tuple[int, ...]
-) -> Style:
-  has_drums = rng.random() > 0.15
-  return Style(
-    tempo_bpm=float(tempo_bpm),
-    instruments=band,
-    timbres=rng.random((_ROLES, 3)),
-    scale=int(rng.integers(len(SCALES))),
-    rhythm=_rhythm(rng),
-    drums=tuple(
-      int(rng.choice(group)) for group in (drums.LOW, drums.MIDDLE, drums.HIGH)
-    ),
-    drum_pitches=rng.random(3),
-    drum_level=float(rng.uniform(0.1, 1.3)) * has_drums,
-    density=float(rng.uniform(0.15, 0.8)),
-    legato=float(rng.uniform(0.5, 2.5)),
-    register=float(rng.uniform(-7.0, 10.0)),
-    swing=float(rng.choice([0.0, 0.0, 0.15, 0.3])),
-  )
-
-
-def _rhythm(rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-  """A drum pattern, bool [3, 16]."""
-  low = rng.random(STEPS_PER_BAR) < 0.12
-  low[[0, rng.choice([6, 8, 10])]] = True
-  middle = rng.random(STEPS_PER_BAR) < 0.1
-  middle[[4, 12]] |= rng.random() < 0.6
-  high = np.arange(STEPS_PER_BAR) % rng.choice([1, 2, 2, 3, 4]) == 0
-  return np.stack([low, middle, high])
 
 
 def _make_artists(
@@ -195,36 +96,12 @@ def _make_artists(
   return tuple(
     Artist(
       genre=index,
-      style=_artist_style(rng, genre.style, config.artist_drift),
+      style=styles.artist_style(rng, genre.style, config.artist_drift),
       progression=tuple(rng.integers(0, 7, 4).tolist()),
       popularity=float(np.exp(rng.normal(0.0, 0.3))),
     )
     for index, genre in enumerate(genres)
     for _ in range(config.artists_per_genre)
-  )
-
-
-def _artist_style(
-  rng: np.random.Generator, style: Style, drift: float
-) -> Style:
-  band = list(style.instruments)
-  if rng.random() < 0.3 * drift:
-    band[rng.integers(_ROLES)] = int(rng.integers(len(instruments.NAMES)))
-  rhythm = style.rhythm.copy()
-  for _ in range(2):
-    place = rng.integers(3), rng.integers(STEPS_PER_BAR)
-    rhythm[place] = ~rhythm[place]
-  timbres = style.timbres + rng.normal(0.0, 0.18 * drift, (_ROLES, 3))
-  density = style.density + rng.normal(0.0, 0.1)
-  return dataclasses.replace(
-    style,
-    tempo_bpm=float(style.tempo_bpm * np.exp(rng.normal(0.0, 0.07 * drift))),
-    instruments=tuple(band),
-    timbres=np.clip(timbres, 0.0, 1.0),
-    rhythm=rhythm,
-    density=float(np.clip(density, 0.1, 0.9)),
-    register=style.register + float(rng.normal(0.0, 2.0)),
-    drum_level=style.drum_level * float(np.exp(rng.normal(0.0, 0.4))),
   )
 
 
