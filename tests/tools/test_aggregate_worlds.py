@@ -55,9 +55,12 @@ def test_means_spreads_and_claims_of_each_world(tmp_path):
 
 
 @pytest.mark.parametrize(("holds", "code"), [(True, 0), (False, 1)])
-def test_a_broken_required_claim_is_the_exit_code(tmp_path, holds, code):
+def test_check_makes_a_broken_required_claim_the_exit_code(
+  tmp_path, holds, code
+):
   path = _write(tmp_path / "0.json", ap=0.2, holds=holds, required=True)
-  assert _run(path).returncode == code
+  assert _run("--check", path).returncode == code
+  assert _run(path).returncode == 0
 
 
 def test_a_missing_report_is_named():

@@ -1,0 +1,167 @@
+"""The systems that `evaluate` compares: baselines, bound and networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from music_embed.audio import statistics
+from music_embed.core import seeds
+from music_embed.data.mining import factorize
+from music_embed.data.mining import graph as graph_lib
+from music_embed.data.records import prepared, quantize
+from music_embed.evaluation import baselines
+from music_embed.evaluation.arrays import Array
+from music_embed.evaluation.systems import Parts, System
+from music_embed.models import embedder as embedder_lib
+from music_embed.runs import validation
+
+Say = Callable[[str], None]
+
+
+def sampled_recordings(
+  data: prepared.PreparedDataset, part: int, train: int, seed: int
+) -> Parts:
+  """Indices of the recordings that are evaluated: int64, sorted, by part.
+
+  Args:
+    data: the dataset.
+    part: the most of validation and of evaluation.
+    train: the most of the training part.
+    seed: of the draw, where there are more.
+  """
+
+  def draw(split: str, most: int) -> Array:
+    inside = data.split_range(split)
+    indices = np.arange(inside.start, inside.stop)
+    if len(indices) <= most:
+      return indices
+    random = seeds.generator(seed, f"evaluate/{split}")
+    return np.sort(random.choice(indices, most, replace=False))
+
+  return Parts(
+    draw("train", train), draw("validation", part), draw("evaluation", part)
+  )
+
+
+def local_edges(graph: graph_lib.Graph, recordings: Array) -> Array:
+  """Edges among chosen recordings, by their positions in `recordings`.
+
+  Args:
+    graph: over global indices.
+    recordings: int64 `[recordings]`, sorted.
+
+  Returns:
+    int64 `[edges, 2]`, i < j.
+  """
+  position = np.full(graph.num_vertices, -1, np.int64)
+  position[recordings] = np.arange(len(recordings))
+  edges = position[graph.pairs()]
+  return edges[(edges >= 0).all(axis=1)]
+
+
+def baseline_systems(
+  data: prepared.PreparedDataset,
+  recordings: Parts,
+  *,
+  num_factors: int,
+  seed: int,
+  say: Say,
+) -> dict[str, System]:
+  """Random, audio statistics, ridge, and WMF as the bound.
+
+  Args:
+    data: gives log-mels and graphs.
+    recordings: indices by part.
+    num_factors: dimensions of WMF vectors.
+    seed: of random vectors and factorisations.
+    say: told what is being done.
+  """
+
+  def statistics_of(index: int) -> Array:
+    stored = data.log_mel(index)
+    return statistics.statistics(quantize.dequantize(stored, data.quantization))
+
+  def factors_of(split: str | None) -> Array:
+    return factorize.factorize(
+      data.graph(split), num_factors=num_factors, seed=seed
+    )
+
+  say("baselines: audio statistics")
+  features = baselines.audio_statistics(recordings, statistics_of)
+  say("baselines: matrix factorisation and ridge")
+  whole = factors_of(None)
+  predicted, strength = baselines.ridge_to_factors(
+    features,
+    factors_of("train")[recordings.train],
+    local_edges(data.graph("validation"), recordings.validation),
+  )
+  return {
+    "random": System(
+      baselines.random_embeddings(recordings, seed=seed),
+      description="Gaussian vectors",
+    ),
+    "audio_statistics": System(
+      features, description="means and deviations of MFCCs and log-mels"
+    ),
+    "ridge": System(
+      predicted,
+      description="ridge regression from audio_statistics to the WMF vectors "
+      f"of the training graph (penalty {strength:g}, chosen on validation)",
+    ),
+    "wmf": System(
+      recordings.map(lambda rows: whole[rows]),
+      description="matrix factorisation of the whole graph, evaluation "
+      "edges included: an upper bound",
+    ),
+  }
+
+
+def network_system(
+  data: prepared.PreparedDataset,
+  network: embedder_lib.Embedder,
+  recordings: Parts,
+  *,
+  name: str,
+  label_ids: Array | None,
+  batch_windows: int,
+  say: Say,
+) -> System:
+  """Embeds all parts; scores labels where the network has a trained head.
+
+  Args:
+    data: gives the windows.
+    network: built, trained or not.
+    recordings: indices by part.
+    name: of the system, for messages.
+    label_ids: int64 `[labels]` to score; None leaves the head unused.
+    batch_windows: windows a step.
+    say: told how long it took.
+  """
+  scored = (
+    network.label_head is not None
+    and label_ids is not None
+    and len(label_ids) > 0
+  )
+  run = validation.recording_embedder(
+    network,
+    data,
+    batch_windows=batch_windows,
+    label_ids=label_ids if scored else None,
+  )
+  begun = time.monotonic()
+  outputs = [run(validation.all_windows(data, rows)) for rows in recordings]
+  elapsed = time.monotonic() - begun
+  num_windows = sum(int(part.num_windows.sum()) for part in outputs)
+  say(
+    f"{name}: {num_windows:,} windows embedded in {elapsed:.0f} s "
+    f"({num_windows / max(elapsed, 1e-9):,.0f} windows/s)"
+  )
+  return System(
+    Parts(*(part.embeddings for part in outputs)),
+    outputs[-1].label_scores,
+    f"{type(network.backbone).__name__}, "
+    + ("random weights" if name == "untrained" else "trained"),
+  )

@@ -1,0 +1,228 @@
+"""Tests of music_embed.runs.evaluate on a small dataset, with real runs."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from music_embed.core import errors, files, types
+from music_embed.data.mining import graph as graph_lib
+from music_embed.data.records import manifest, prepared, schema, writer
+from music_embed.runs import compared, config, evaluate, train
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_SPLITS = {"train": 24, "validation": 9, "evaluation": 18}
+_WORDS = ["low", "middle", "high", "live", "remix"]
+
+
+def _log_mel(random: np.random.Generator, group: int) -> np.ndarray:
+  """Noise with one louder band for each group: uint8 [310, 64]."""
+  levels = random.integers(0, 120, (310, 64))
+  levels[:, 20 * group : 20 * group + 20] += 60
+  return levels.astype(np.uint8)
+
+
+def _write_dataset(directory: str) -> None:
+  random = np.random.default_rng(0)
+  num = sum(_SPLITS.values())
+  records = [
+    schema.RecordingRecord(
+      f"id{index}",
+      f"take {index}",
+      f"artist {index % 7}",
+      np.array(sorted({index % 3, 3 + int(random.integers(2))})),
+      _log_mel(random, index % 3),
+    )
+    for index in range(num)
+  ]
+  files.make_dirs(directory)
+  entries, start = [], 0
+  for split, size in _SPLITS.items():
+    payloads = (r.encode() for r in records[start : start + size])
+    name = files.shard_name(split, 0, 1)
+    entries.append(writer.write_shard(directory, name, payloads))
+    start += size
+  group = np.arange(num) % 3
+  likely = np.where(group[:, None] == group[None], 0.7, 0.05)
+  pairs = np.argwhere(np.triu(random.random((num, num)) < likely, k=1))
+  graph = graph_lib.Graph.from_edges(
+    num, pairs[:, 0], pairs[:, 1], np.full(len(pairs), 3)
+  )
+  entries += writer.write_graph(directory, graph, vertices_per_shard=100)
+  entries.append(writer.write_vocabulary(directory, _WORDS, [9, 9, 9, 9, 9]))
+  manifest.Manifest(
+    front_end=types.LogMelFrontEnd(),
+    quantization=types.Quantization(),
+    seed=0,
+    options={},
+    inputs={},
+    splits=_SPLITS,
+    counts={"labels": len(_WORDS)},
+    files=tuple(entries),
+  ).save(directory)
+
+
+def _train(gin_file: str, dataset: str, workdir: str, *params: str) -> None:
+  configured = config.load(
+    train.train,
+    gin_files=[gin_file],
+    gin_params=[
+      f"DATASET = {dataset!r}",
+      "TRAIN_STEPS = 2",
+      "loop.LoopOptions.steps_per_loop = 1",
+      "loop.LoopOptions.validation_steps = 2",
+      "train.train.num_threads = 1",
+      *params,
+    ],
+    given=("workdir", "texts", "dry_run"),
+  )
+  train.train(
+    workdir=workdir,
+    texts=train.RunTexts(configured.config_text, configured.operative_text),
+    **configured.arguments,
+  )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+  """A dataset, and a network trained on triplets and one on labels."""
+  root = tmp_path_factory.mktemp("evaluate")
+  dataset = str(root / "dataset")
+  _write_dataset(dataset)
+  patch = pytest.MonkeyPatch()
+  with patch.context() as context:
+    context.chdir(_ROOT)
+    _train(
+      "gin/runs/demo_triplet.gin",
+      dataset,
+      str(root / "triplet"),
+      "BATCH_TRIPLETS = 2",
+    )
+    _train(
+      "gin/runs/demo_label_only.gin",
+      dataset,
+      str(root / "label"),
+      "BATCH_WINDOWS = 4",
+    )
+    yield {
+      "dataset": dataset,
+      "models": {
+        "triplet_only": str(root / "triplet"),
+        "label_only": str(root / "label"),
+      },
+    }
+
+
+def _evaluate(runs, output, **changes):
+  arguments = {
+    "num_bootstrap": 30,
+    "min_occurrences": 4,
+    "num_factors": 4,
+    "batch_windows": 32,
+  }
+  return evaluate.evaluate(output=str(output), **runs, **arguments, **changes)
+
+
+@pytest.fixture(scope="module")
+def evaluated(runs, tmp_path_factory):
+  output = tmp_path_factory.mktemp("report")
+  return output, _evaluate(runs, output)
+
+
+def test_report_json_holds_every_system_with_its_numbers(evaluated):
+  output, returned = evaluated
+  written = files.read_json(str(output / "report.json"))
+  assert written == returned
+  names = {"random", "audio_statistics", "ridge", "untrained", "wmf"}
+  names |= {"triplet_only", "label_only"}
+  assert set(written["link"]) == set(written["label"]) == names
+  for name in names:
+    assert 0 < written["link"][name]["ap"] <= 1
+    assert 0 <= written["label"][name]["auc"] <= 1
+  assert written["seconds"] > 0
+
+
+def test_baselines_are_what_they_should_be_on_a_world_one_can_hear(evaluated):
+  link = evaluated[1]["link"]
+  assert link["wmf"]["auc"] > 0.85
+  assert link["audio_statistics"]["auc"] > 0.75
+  assert link["ridge"]["auc"] > 0.75
+  assert abs(link["random"]["auc"] - 0.5) < 0.15
+
+
+def test_a_trained_head_reads_labels_and_an_untrained_network_is_probed(
+  evaluated,
+):
+  label = evaluated[1]["label"]
+  assert label["label_only"]["readout"] == "softmax"
+  assert label["untrained"]["readout"] == "probe"
+  assert set(evaluated[1]["label_readouts"]["label_only"]) == {
+    "softmax",
+    "probe",
+  }
+
+
+def test_counts_are_those_of_the_dataset(evaluated, runs):
+  data = prepared.PreparedDataset(runs["dataset"])
+  counts = evaluated[1]["dataset"]
+  assert counts["recordings"] == _SPLITS
+  assert counts["evaluation_edges"] == data.graph("evaluation").num_edges
+  assert counts["labels"] == 5
+  assert counts["artists"] == 7
+
+
+def test_the_page_and_the_printed_table_name_the_systems(
+  runs, tmp_path, capsys, evaluated
+):
+  _evaluate(runs, tmp_path)
+  printed = capsys.readouterr().out
+  page = (tmp_path / "report.html").read_text(encoding="utf-8")
+  for name in evaluated[1]["link"]:
+    assert name in printed
+    assert name in page
+  assert "take 40" in page
+  assert "triplet_only: triplet/loss" in page
+
+
+def test_the_same_command_gives_the_same_numbers(runs, tmp_path, evaluated):
+  again = _evaluate(runs, tmp_path)
+  timed = {"seconds"}
+  assert {k: v for k, v in again.items() if k not in timed} == {
+    k: v for k, v in evaluated[1].items() if k not in timed
+  }
+
+
+def test_large_parts_are_sampled(runs):
+  data = prepared.PreparedDataset(runs["dataset"])
+  drawn = compared.sampled_recordings(data, 6, 10, seed=0)
+  assert [len(part) for part in drawn] == [10, 6, 6]
+  for part, split in zip(drawn, types.SPLITS, strict=True):
+    assert set(part.tolist()) <= set(data.split_range(split))
+    assert (np.diff(part) > 0).all()
+
+
+def test_local_edges_are_positions_among_the_chosen():
+  graph = graph_lib.Graph.from_edges(
+    9, np.array([2, 4, 4]), np.array([4, 7, 8]), np.array([1, 1, 1])
+  )
+  edges = compared.local_edges(graph, np.array([2, 4, 8]))
+  assert edges.tolist() == [[0, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+  ("models", "culprit"),
+  [
+    ({}, "--model is required"),
+    ({"wmf": "somewhere"}, "'wmf' is a baseline"),
+    ({"hybrid": "/nowhere"}, "/nowhere: no training run here"),
+  ],
+)
+def test_wrong_models_are_named_and_nothing_is_written(
+  runs, tmp_path, models, culprit
+):
+  output = tmp_path / "report"
+  with pytest.raises(errors.ConfigError, match=culprit):
+    evaluate.evaluate(
+      dataset=runs["dataset"], models=models, output=str(output)
+    )
+  assert not output.exists()
