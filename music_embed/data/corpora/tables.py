@@ -176,9 +176,13 @@ def _jsonl_rows(
 def _parquet_rows(
   path: str, required: Sequence[str], wanted: Sequence[str]
 ) -> Iterator[Row]:
-  import pyarrow
-  import pyarrow.parquet
-
+  try:
+    import pyarrow
+    import pyarrow.parquet
+  except ImportError as error:  # Its binary may not fit the numpy installed.
+    raise errors.DataError(
+      f"{path}: parquet cannot be read in this environment ({error})"
+    ) from error
   try:
     with pyarrow.parquet.ParquetFile(path) as file:
       columns = file.schema_arrow.names
