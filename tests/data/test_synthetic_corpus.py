@@ -59,7 +59,7 @@ def test_the_table_of_recordings_parses(corpus):
   ]
   assert len(rows) == 24
   assert len({row["recording_id"] for row in rows}) == 24
-  assert len({row["artist"] for row in rows}) == 8
+  assert len({row["artist"] for row in rows}) == 12
   assert all(row["title"] and row["artist"] for row in rows)
   shares = [float(row["music_share"]) for row in rows]
   assert sum(share < 0.5 for share in shares) == 1
@@ -73,7 +73,7 @@ def test_the_listening_log_parses(corpus):
     rows = list(csv.DictReader(file))
   known = {row["recording_id"] for row in _recordings(corpus)}
   assert {row["recording_id"] for row in rows} <= known
-  assert len({row["user_id"] for row in rows}) == 80
+  assert len({row["user_id"] for row in rows}) == 150
   assert all(int(row["count"]) >= 1 for row in rows)
   pairs = {(row["user_id"], row["recording_id"]) for row in rows}
   assert len(pairs) == len(rows)
@@ -127,7 +127,7 @@ def test_an_interrupted_corpus_is_completed_and_whole_files_are_kept(
 
 def test_a_directory_with_another_world_is_refused(corpus):
   before = _contents(corpus)
-  other = dataclasses.replace(_CONFIG, num_listeners=81)
+  other = dataclasses.replace(_CONFIG, num_listeners=151)
   with pytest.raises(errors.DataError, match="other settings"):
     synthetic.write_corpus(str(corpus), config=other, num_workers=1)
   assert _contents(corpus) == before

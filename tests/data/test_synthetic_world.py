@@ -141,6 +141,7 @@ def test_ambiguous_words_are_written_about_half_of_their_recordings():
     {"num_families": 1},
     {"num_families": 13},
     {"recordings_per_artist": (5, 4)},
+    {"favorite_artists": (0, 4)},
     {"clip_s": 0.1},
     {"num_ambiguous_words": 5},
     {"seed": -1},
@@ -149,3 +150,15 @@ def test_ambiguous_words_are_written_about_half_of_their_recordings():
 def test_impossible_worlds_are_refused(changes):
   with pytest.raises(errors.ConfigError, match=next(iter(changes))):
     synthetic.WorldConfig(**changes)
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_the_tiny_world_has_links_and_pairs_without_links(seed):
+  world = synthetic.make_world(synthetic.tiny_config(seed))
+  listened = np.zeros((150, 24), int)
+  for row in listening.listening_log(world):
+    listened[int(row.user_id[1:]), row.recording] = 1
+  links = listened.T @ listened >= 3
+  np.fill_diagonal(links, False)
+  assert 4 < links.sum(axis=1).mean() < 9
+  assert links.any(axis=1).all()

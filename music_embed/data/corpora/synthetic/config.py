@@ -24,6 +24,7 @@ class WorldConfig:
     num_listeners: users of the listening log.
     listener_noise: share of listening that is random.
     mean_log_listens: mean of the logarithm of a user's number of listens.
+    favorite_artists: fewest and most artists that a user comes back to.
     artist_drift: how far artists stray from their genre; 1 is normal.
     num_ambiguous_words: words that two genres of different families share.
     num_noise_words: words without any meaning.
@@ -44,6 +45,7 @@ class WorldConfig:
   num_listeners: int = 2000
   listener_noise: float = 0.04
   mean_log_listens: float = 2.9
+  favorite_artists: tuple[int, int] = (4, 8)
   artist_drift: float = 1.0
   num_ambiguous_words: int = 4
   num_noise_words: int = 80
@@ -65,6 +67,9 @@ class WorldConfig:
       "recordings_per_artist must be (fewest, most), both positive": (
         1 <= low <= high
       ),
+      "favorite_artists must be (fewest, most), both positive": (
+        1 <= self.favorite_artists[0] <= self.favorite_artists[1]
+      ),
       "clip_s must be at least 1": self.clip_s >= 1.0,
       "num_listeners must be positive": self.num_listeners >= 1,
       "num_ambiguous_words must be at most a third of num_genres": (
@@ -85,15 +90,20 @@ class WorldConfig:
 
 
 def tiny_config(seed: int = 0, clip_s: float = 5.0) -> WorldConfig:
-  """A world of 24 recordings and 80 listeners, for tests."""
+  """A world of 24 recordings and 150 listeners, for tests.
+
+  At tau 3 a recording has about six neighbours.
+  """
   return WorldConfig(
     seed=seed,
     num_genres=4,
     num_families=2,
-    artists_per_genre=2,
-    recordings_per_artist=(3, 3),
+    artists_per_genre=3,
+    recordings_per_artist=(2, 2),
     clip_s=clip_s,
-    num_listeners=80,
+    num_listeners=150,
+    mean_log_listens=2.0,
+    favorite_artists=(1, 3),
     num_ambiguous_words=1,
     num_noise_words=12,
   )

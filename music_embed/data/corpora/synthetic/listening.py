@@ -11,7 +11,6 @@ from music_embed.core import seeds
 from music_embed.data.corpora.synthetic.world import World
 
 _OTHER_FAMILY_TASTE = 0.03
-_FAVOURITE_ARTISTS = (4, 8)
 _LISTENS = (4, 60)
 
 
@@ -28,7 +27,7 @@ def listening_log(world: World) -> list[Listening]:
   """Draws the log: rows by user, then by recording.
 
   A user belongs to one family of taste, prefers some of its genres, has a
-  few favourite artists there, and likes dark recordings more or less.
+  few favorite artists there, and likes dark recordings more or less.
   """
   rng = seeds.generator(world.config.seed, "synthetic/listening")
   listener = _Listener(world)
@@ -57,10 +56,10 @@ class _Listener:
 
   def listens(self, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Recordings and counts of a new user."""
-    favourites = np.isin(self._owner, self._favourite_artists(rng))
+    favorites = np.isin(self._owner, self._favorite_artists(rng))
     likes_dark = rng.random()
     mood = np.where(self._is_dark, likes_dark, 1.0 - likes_dark)
-    taste = favourites * self._popularity * mood
+    taste = favorites * self._popularity * mood
     noise = self._config.listener_noise
     chances = (1.0 - noise) * taste / taste.sum() + noise * self._anything
     number = rng.lognormal(self._config.mean_log_listens, 0.5)
@@ -70,7 +69,7 @@ class _Listener:
     recordings, counts = np.unique(chosen, return_counts=True)
     return list(zip(recordings.tolist(), counts.tolist(), strict=True))
 
-  def _favourite_artists(
+  def _favorite_artists(
     self, rng: np.random.Generator
   ) -> npt.NDArray[np.int64]:
     family = rng.integers(self._config.num_families)
@@ -78,7 +77,7 @@ class _Listener:
     taste *= np.where(self._family == family, 1.0, _OTHER_FAMILY_TASTE)
     chances = taste[self._artist_genre] * self._artist_popularity
     chances /= chances.sum()
-    fewest, most = _FAVOURITE_ARTISTS
+    fewest, most = self._config.favorite_artists
     # A sharp taste may leave fewer artists with any chance at all.
     wanted = min(int(rng.integers(fewest, most + 1)), np.count_nonzero(chances))
     return rng.choice(len(chances), wanted, p=chances, replace=False)
