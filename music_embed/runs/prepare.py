@@ -91,7 +91,9 @@ def prepare(
     results = job.ingest(
       recordings, plan, labels, progress, options, num_workers or _num_cores()
     )
-    _check_some_kept(output, recordings, results)
+    if not any(result.kept for result in results):
+      progress.discard(plan)  # Else the next run would believe it, too.
+      raise _nothing_kept(recordings, results)
     mined, counts = job.mine(plan, results, log, options)
     counts["table_rows"] = len(table)
     counts["recordings_dropped_too_little_music"] = len(table) - len(used)
@@ -129,14 +131,11 @@ def _training_vocabulary(
   return vocabulary.count_vocabulary(documents, options)
 
 
-def _check_some_kept(
-  output: str, path: str, results: list[shards.ShardResult]
-) -> None:
-  if any(result.kept for result in results):
-    return
-  state.forget(output)  # Else the next run would believe it, too.
+def _nothing_kept(
+  path: str, results: list[shards.ShardResult]
+) -> errors.DataError:
   first = results[0].rejected[0]
-  raise errors.DataError(
+  return errors.DataError(
     f"{path}: not one recording could be used; {first['audio']}:"
     f" {first['reason']}"
   )

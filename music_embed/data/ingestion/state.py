@@ -7,7 +7,7 @@ import dataclasses
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from music_embed.core import errors, files
@@ -45,6 +45,13 @@ class State:
   def save(self, shard: shards.Shard, result: shards.ShardResult) -> None:
     """Notes that a shard is finished; only after it is on disk."""
     files.write_json(self._result_path(shard), dataclasses.asdict(result))
+
+  def discard(self, plan: Sequence[shards.Shard]) -> None:
+    """Removes all shards and results, so that the next run starts anew."""
+    shutil.rmtree(os.path.join(self.output, _FOLDER))
+    for shard in plan:
+      with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(self.output, shard.name))
 
   def _result_path(self, shard: shards.Shard) -> str:
     return os.path.join(self.output, _FOLDER, f"{shard.name}.json")
@@ -111,11 +118,6 @@ def unfinished(output: str, request: dict[str, Any]) -> Iterator[State]:
     files.write_json(os.path.join(folder, _PLAN_FILE), request)
     yield State(output)
     shutil.rmtree(folder)
-
-
-def forget(output: str) -> None:
-  """Removes the working folder, so that the next run starts anew."""
-  shutil.rmtree(os.path.join(output, _FOLDER))
 
 
 def _check_same(
