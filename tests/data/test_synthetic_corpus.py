@@ -2,7 +2,11 @@ import csv
 import dataclasses
 import gzip
 import json
+import os
 import pathlib
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -11,6 +15,7 @@ from music_embed.core import errors
 from music_embed.data.corpora import synthetic
 from music_embed.data.corpora.synthetic import instruments
 
+_TOOL = pathlib.Path(__file__).parents[2] / "tools" / "make_corpus.py"
 _CONFIG = synthetic.tiny_config(clip_s=1.5)
 
 
@@ -131,3 +136,44 @@ def test_a_directory_with_another_world_is_refused(corpus):
   with pytest.raises(errors.DataError, match="other settings"):
     synthetic.write_corpus(str(corpus), config=other, num_workers=1)
   assert _contents(corpus) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_with_a_killed_parent_and_the_corpus_is_resumed(
+  corpus, tmp_path
+):
+  command = [sys.executable, str(_TOOL), f"--output={tmp_path}", "--tiny"]
+  killed = subprocess.Popen(
+    [*command, "--clip_s=1.5"],
+    stderr=subprocess.DEVNULL,
+    env={**os.environ, "PYTHONPATH": str(_TOOL.parents[1])},
+  )
+  while not list(tmp_path.glob("audio/r*")) and killed.poll() is None:
+    time.sleep(0.01)
+  workers = _children(killed.pid)
+  killed.kill()
+  killed.wait()
+  assert len(workers) >= 2
+
+  deadline = time.monotonic() + 20
+  while any(map(_is_running, workers)) and time.monotonic() < deadline:
+    time.sleep(0.05)
+
+  assert not any(map(_is_running, workers))
+  assert not (tmp_path / "recordings.csv").exists()
+  synthetic.write_corpus(str(tmp_path), config=_CONFIG, num_workers=1)
+  assert _contents(tmp_path) == _contents(corpus)
+
+
+def _children(pid: int) -> list[int]:
+  """Processes whose parent is `pid`."""
+  children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+  return [int(child) for child in children.split()]
+
+
+def _is_running(pid: int) -> bool:
+  try:
+    status = pathlib.Path(f"/proc/{pid}/stat").read_text()
+  except (FileNotFoundError, ProcessLookupError):
+    return False
+  return status.rpartition(")")[2].split()[0] not in "ZX"

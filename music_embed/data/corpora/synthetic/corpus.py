@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 
 import threadpoolctl  # type: ignore[import-untyped, unused-ignore]
@@ -132,8 +133,17 @@ _worker: _Worker | None = None
 
 def _start_worker(output: str, config: WorldConfig) -> None:
   global _worker
+  threading.Thread(target=_end_with_parent, daemon=True).start()
   threadpoolctl.threadpool_limits(1)
   _worker = _Worker(output, config)
+
+
+def _end_with_parent() -> None:
+  """Ends this process with its parent, even a killed one."""
+  parent = multiprocessing.parent_process()
+  if parent is not None:
+    parent.join()
+    os._exit(1)
 
 
 def _render_in_worker(index: int) -> None:
