@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -49,36 +50,76 @@ def audio_statistics(
   return z_scored(recordings.map(gather))
 
 
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+  """Vectors under the settings that the validation part chose.
+
+  Attributes:
+    vectors: float32 `[recordings, factors]` for each part.
+    num_factors: dimensions of the factorisation.
+    strength: penalty of the ridge; None where there is none.
+  """
+
+  vectors: Parts
+  num_factors: int
+  strength: float | None = None
+
+
 def ridge_to_factors(
   features: Parts,
-  train_factors: Array,
+  train_factors: Mapping[int, Array],
   validation_edges: Array,
-) -> tuple[Parts, float]:
+) -> Chosen:
   """Predicts collaborative vectors from audio: supervised, no network.
+
+  Dimensions and penalty are those with the best link AP on the validation
+  part: the baseline is to be as strong as it can be.
 
   Args:
     features: float32 `[recordings, features]`, standardised.
-    train_factors: `[train_recordings, factors]`, of the *training* graph;
-      rows of zeros (recordings without edges) are not fitted.
-    validation_edges: int64 `[edges, 2]`, rows of the validation part; the
-      penalty with the best link AP on them wins.
-
-  Returns:
-    float32 `[recordings, factors]` for each part, and the penalty.
+    train_factors: `[train_recordings, factors]` of the *training* graph, by
+      number of factors; rows of zeros (recordings without edges) are not
+      fitted.
+    validation_edges: int64 `[edges, 2]`, rows of the validation part.
 
   Raises:
     DataError: no training recording has collaborative vectors.
   """
-  fitted = np.abs(train_factors).sum(axis=1) > 0
-  if not fitted.any():
-    raise errors.DataError(
-      "the training graph has no edges: there is nothing to predict"
-    )
-  candidates = ridge.fit_path(features.train[fitted], train_factors[fitted])
   pool = link_prediction.graph_pairs(validation_edges, len(features.validation))
-  index, chosen = ridge.best(
+  settings: list[tuple[int, float]] = []
+  candidates: list[ridge.Linear] = []
+  for num_factors, factors in train_factors.items():
+    fitted = np.abs(factors).sum(axis=1) > 0
+    if not fitted.any():
+      raise errors.DataError(
+        "the training graph has no edges: there is nothing to predict"
+      )
+    path = ridge.fit_path(features.train[fitted], factors[fitted])
+    candidates += path
+    settings += [(num_factors, strength) for strength in ridge.STRENGTHS]
+  index, linear = ridge.best(
     candidates,
     lambda f: link_prediction.measure(pool, f(features.validation)).ap,
   )
-  predicted = features.map(lambda x: chosen(x).astype(np.float32))
-  return predicted, ridge.STRENGTHS[index]
+  vectors = features.map(lambda x: linear(x).astype(np.float32))
+  return Chosen(vectors, *settings[index])
+
+
+def wmf(factors: Mapping[int, Parts], validation_edges: Array) -> Chosen:
+  """The bound: factors of the whole graph, its evaluation edges included.
+
+  Too many factors memorise single edges and rank worse, so their number is
+  the one with the best link AP on the validation part.
+
+  Args:
+    factors: `[recordings, factors]` for each part, by number of factors.
+    validation_edges: int64 `[edges, 2]`, rows of the validation part.
+  """
+  sizes = list(factors)
+  pool = link_prediction.graph_pairs(
+    validation_edges, len(factors[sizes[0]].validation)
+  )
+  index, size = ridge.best(
+    sizes, lambda n: link_prediction.measure(pool, factors[n].validation).ap
+  )
+  return Chosen(factors[size], sizes[index])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import scipy.sparse
 
 from music_embed.evaluation.arrays import Array
+
+T = TypeVar("T")
+
+Linear = Callable[[Array], Array]
+"""From `[n, features]` to `[n, outputs]`."""
 
 STRENGTHS = tuple(10.0**power for power in range(-4, 5))
 """Penalties tried, relative to the mean variance of the inputs."""
@@ -17,7 +23,7 @@ def fit_path(
   inputs: Array,
   targets: Array | scipy.sparse.csr_matrix,
   strengths: tuple[float, ...] = STRENGTHS,
-) -> list[Callable[[Array], Array]]:
+) -> list[Linear]:
   """Fits one linear map with intercept for each strength.
 
   Minimises `|(x - mean) w - (y - mean)|^2 + n strength variance |w|^2` by one
@@ -43,7 +49,7 @@ def fit_path(
   rotated = vectors.T @ product
   unit = max(float(eigenvalues.mean()), 1e-12)
 
-  def linear(strength: float) -> Callable[[Array], Array]:
+  def linear(strength: float) -> Linear:
     shrunk = rotated / (eigenvalues + strength * unit)[:, None]
     weights = vectors @ shrunk
     return lambda x: (x - mean) @ weights + target_mean
@@ -52,13 +58,12 @@ def fit_path(
 
 
 def best(
-  candidates: list[Callable[[Array], Array]],
-  measure: Callable[[Callable[[Array], Array]], float],
-) -> tuple[int, Callable[[Array], Array]]:
+  candidates: Sequence[T], measure: Callable[[T], float]
+) -> tuple[int, T]:
   """Picks the candidate with the highest measure.
 
   Args:
-    candidates: as `fit_path` returns them.
+    candidates: anything, at least one.
     measure: higher is better; NaN where it cannot be decided.
 
   Returns:

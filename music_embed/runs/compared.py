@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def baseline_systems(
   data: prepared.PreparedDataset,
   recordings: Parts,
   *,
-  num_factors: int,
+  num_factors: Sequence[int],
   seed: int,
   say: Say,
 ) -> dict[str, System]:
@@ -75,7 +75,8 @@ def baseline_systems(
   Args:
     data: gives log-mels and graphs.
     recordings: indices by part.
-    num_factors: dimensions of WMF vectors.
+    num_factors: dimensions of WMF vectors to choose from, on the validation
+      part.
     seed: of random vectors and factorisations.
     say: told what is being done.
   """
@@ -84,19 +85,32 @@ def baseline_systems(
     stored = data.log_mel(index)
     return statistics.statistics(quantize.dequantize(stored, data.quantization))
 
-  def factors_of(split: str | None) -> Array:
-    return factorize.factorize(
-      data.graph(split), num_factors=num_factors, seed=seed
-    )
+  def factors_of(graph: graph_lib.Graph) -> dict[int, Array]:
+    return {
+      size: factorize.factorize(graph, num_factors=size, seed=seed)
+      for size in num_factors
+    }
 
+  validation_edges = local_edges(
+    data.graph("validation"), recordings.validation
+  )
   say("baselines: audio statistics")
   features = baselines.audio_statistics(recordings, statistics_of)
   say("baselines: matrix factorisation and ridge")
-  whole = factors_of(None)
-  predicted, strength = baselines.ridge_to_factors(
+  predicted = baselines.ridge_to_factors(
     features,
-    factors_of("train")[recordings.train],
-    local_edges(data.graph("validation"), recordings.validation),
+    {
+      size: vectors[recordings.train]
+      for size, vectors in factors_of(data.graph("train")).items()
+    },
+    validation_edges,
+  )
+  bound = baselines.wmf(
+    {
+      size: recordings.map(vectors.__getitem__)
+      for size, vectors in factors_of(data.graph(None)).items()
+    },
+    validation_edges,
   )
   return {
     "random": System(
@@ -107,14 +121,16 @@ def baseline_systems(
       features, description="means and deviations of MFCCs and log-mels"
     ),
     "ridge": System(
-      predicted,
+      predicted.vectors,
       description="ridge regression from audio_statistics to the WMF vectors "
-      f"of the training graph (penalty {strength:g}, chosen on validation)",
+      f"of the training graph ({predicted.num_factors} factors, penalty "
+      f"{predicted.strength:g}, chosen on validation)",
     ),
     "wmf": System(
-      recordings.map(lambda rows: whole[rows]),
+      bound.vectors,
       description="matrix factorisation of the whole graph, evaluation "
-      "edges included: an upper bound",
+      f"edges included: an upper bound ({bound.num_factors} factors, chosen "
+      "on validation)",
     ),
   }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from music_embed.core import errors, files
@@ -33,7 +33,7 @@ def evaluate(
   min_occurrences: int = 10,
   max_recordings: int = 10_000,
   max_train_recordings: int = 20_000,
-  num_factors: int = 64,
+  num_factors: Sequence[int] = (8, 16, 32, 64),
   batch_windows: int = 128,
   checkpoint: str = "best",
 ) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def evaluate(
       10,000); more are sampled.
     max_train_recordings: of the training part, which serves z-scores, probes
       and the ridge.
-    num_factors: dimensions of WMF vectors.
+    num_factors: dimensions of WMF vectors; the validation part chooses.
     batch_windows: windows a step of inference.
     checkpoint: "best" by validation, or "last".
 
@@ -105,7 +105,7 @@ def evaluate(
     "settings": {
       "seed": seed,
       "min_occurrences": min_occurrences,
-      "num_factors": num_factors,
+      "num_factors": list(num_factors),
       "checkpoint": checkpoint,
     },
   }

@@ -29,31 +29,61 @@ def test_audio_statistics_are_standardised_by_the_training_part_alone():
   np.testing.assert_allclose(parts.evaluation, [[2, 0]])
 
 
-def test_ridge_recovers_a_linear_map_and_skips_recordings_without_edges():
+def _linear_problem():
+  """Factors linear in the features; edges join recordings that are close."""
   random = np.random.default_rng(0)
   mixing = random.standard_normal((4, 3))
   features = Parts(*(random.standard_normal((n, 4)) for n in (60, 30, 30)))
-  factors = features.train @ mixing
-  factors[:10] = 0.0
-  truth = features.validation @ mixing
-  unit = truth / np.linalg.norm(truth, axis=1, keepdims=True)
+  factors = features.map(lambda x: x @ mixing)
+  unit = factors.validation / np.linalg.norm(
+    factors.validation, axis=1, keepdims=True
+  )
   edges = np.argwhere(np.triu(unit @ unit.T > 0.8, k=1))
-  predicted, strength = baselines.ridge_to_factors(features, factors, edges)
-  assert strength < 1.0
-  expected = features.evaluation @ mixing
-  correlation = np.corrcoef(predicted.evaluation.ravel(), expected.ravel())
-  assert correlation[0, 1] > 0.98
-  spoilt, _ = baselines.ridge_to_factors(
-    features, np.where(factors == 0.0, 1e-9, factors), edges
+  return features, factors, edges
+
+
+def test_ridge_recovers_a_linear_map_and_skips_recordings_without_edges():
+  features, factors, edges = _linear_problem()
+  train = factors.train.copy()
+  train[:10] = 0.0
+  found = baselines.ridge_to_factors(features, {3: train}, edges)
+  assert found.strength < 1.0
+  errors_ = np.abs(found.vectors.evaluation - factors.evaluation)
+  assert (
+    np.corrcoef(found.vectors.evaluation.ravel(), factors.evaluation.ravel())[
+      0, 1
+    ]
+    > 0.98
   )
-  assert np.abs(spoilt.evaluation - expected).mean() > (
-    np.abs(predicted.evaluation - expected).mean()
+  spoilt = np.where(train == 0.0, 1e-9, train)
+  fitted_to_zeros = baselines.ridge_to_factors(features, {3: spoilt}, edges)
+  worse = np.abs(fitted_to_zeros.vectors.evaluation - factors.evaluation)
+  assert worse.mean() > errors_.mean()
+
+
+def test_validation_chooses_the_factorisation_that_ranks_best():
+  features, factors, edges = _linear_problem()
+  random = np.random.default_rng(1)
+  noise = factors.map(lambda x: random.standard_normal((len(x), 8)))
+  ridge = baselines.ridge_to_factors(
+    features, {8: noise.train, 3: factors.train}, edges
   )
+  assert ridge.num_factors == 3
+  bound = baselines.wmf({8: noise, 3: factors}, edges)
+  assert bound.num_factors == 3
+  np.testing.assert_array_equal(bound.vectors.evaluation, factors.evaluation)
+
+
+def test_without_validation_edges_the_middle_setting_is_taken():
+  _, factors, _ = _linear_problem()
+  nothing = np.zeros((0, 2), np.int64)
+  choices = {1: factors, 2: factors, 3: factors}
+  assert baselines.wmf(choices, nothing).num_factors == 2
 
 
 def test_ridge_without_any_edge_says_so():
   features = Parts(np.ones((3, 2)), np.ones((2, 2)), np.ones((2, 2)))
   with pytest.raises(errors.DataError, match="no edges"):
     baselines.ridge_to_factors(
-      features, np.zeros((3, 4)), np.zeros((0, 2), np.int64)
+      features, {4: np.zeros((3, 4))}, np.zeros((0, 2), np.int64)
     )

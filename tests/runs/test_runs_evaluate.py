@@ -71,7 +71,6 @@ def _train(gin_file: str, dataset: str, workdir: str, *params: str) -> None:
       "TRAIN_STEPS = 2",
       "loop.LoopOptions.steps_per_loop = 1",
       "loop.LoopOptions.validation_steps = 2",
-      "train.train.num_threads = 1",
       *params,
     ],
     given=("workdir", "texts", "dry_run"),
@@ -117,7 +116,7 @@ def _evaluate(runs, output, **changes):
   arguments = {
     "num_bootstrap": 30,
     "min_occurrences": 4,
-    "num_factors": 4,
+    "num_factors": (3, 6),
     "batch_windows": 32,
   }
   return evaluate.evaluate(output=str(output), **runs, **arguments, **changes)
