@@ -23,13 +23,14 @@ cli.define_gin_flags()
 
 def main() -> None:
   """Reads the configuration and trains."""
-  from music_embed.runs import config, train
+  from music_embed.runs import config, runtime, train
 
   configured = config.load(
     train.train,
     gin_files=flags.FLAGS.gin_file,
     gin_params=flags.FLAGS.gin_param,
     given=("workdir", "dry_run", "texts"),
+    first=runtime.configure,
   )
   train.train(
     workdir=_WORKDIR.value,

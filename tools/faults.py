@@ -27,7 +27,6 @@ _TRAIN_PARAMS = (
   "BATCH_TRIPLETS = 8",
   "LoopOptions.steps_per_loop = 5",
   "LoopOptions.validation_steps = 5",
-  "train.num_threads = 1",
 )
 
 Compare = Callable[[pathlib.Path, pathlib.Path], list[str]]

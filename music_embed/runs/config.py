@@ -46,6 +46,7 @@ def load(
   gin_files: Sequence[str] = (),
   gin_params: Sequence[str] = (),
   given: Collection[str] = (),
+  first: Callable[..., None] | None = None,
 ) -> Configured:
   """Parses gin files and builds the arguments that they bind to `function`.
 
@@ -54,6 +55,8 @@ def load(
     gin_files: paths, as given or relative to the checkout (`gin/...`).
     gin_params: bindings from the command line; they override the files.
     given: parameters that the caller passes itself (flags).
+    first: called with its own bindings before any object is built, e.g.
+      `runs.runtime.configure`.
 
   Returns:
     The arguments and both gin texts.
@@ -65,6 +68,8 @@ def load(
   with _quiet_gin():
     texts = _parse(gin_files, gin_params)
     _check_macros([*texts, *gin_params])
+    if first is not None:
+      first(**_resolve(first, ()))
     arguments = _resolve(function, given)
     return Configured(
       arguments=arguments,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from music_embed.core import errors, files
-from music_embed.runs import config
+from music_embed.runs import config, runtime
 from music_embed.runs import train as train_lib
 
 
@@ -85,6 +85,7 @@ def _configured(
       gin_files=[stage.gin_file],
       gin_params=params,
       given=("workdir", "texts", "dry_run"),
+      first=runtime.configure,
     )
   except errors.ConfigError as error:
     raise errors.ConfigError(f"stage {stage.name!r}: {error}") from error

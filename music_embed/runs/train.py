@@ -13,7 +13,7 @@ import tensorflow as tf
 from music_embed.core import errors, files, keys
 from music_embed.data.records import prepared, quantize
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import restore
+from music_embed.runs import restore, runtime
 from music_embed.runs import validation as validation_lib
 from music_embed.training import loop as loop_lib
 from music_embed.training import optimizers as optimizers_lib
@@ -54,7 +54,6 @@ def train(
   validation: validation_lib.Validation | None = None,
   augment: Augment | None = None,
   seed: int = 0,
-  num_threads: int | None = None,
   texts: RunTexts | None = None,
   dry_run: bool = False,
 ) -> None:
@@ -74,8 +73,6 @@ def train(
     validation: measures on the validation part.
     augment: (log-mel `[batch, frames, bins]`, int32 seed `[2]`) -> the same.
     seed: of initial weights, sampling and augmentation.
-    num_threads: TensorFlow's intra-op threads; None takes every core. Runs are
-      repeatable bit for bit on one CPU device for a fixed number.
     texts: gin texts to keep with the run.
     dry_run: builds everything, prints what would run, and writes nothing.
 
@@ -85,10 +82,8 @@ def train(
     DataError: the dataset is missing or damaged, or the loss is not finite.
   """
   texts = texts or RunTexts()
-  threads = num_threads or os.cpu_count() or 1
   data = prepared.PreparedDataset(dataset)
   _check_workdir(workdir, texts)
-  _set_threads(threads)
   placement = (strategy or strategy_lib.OneDevice()).create()
   with placement.scope():
     restore.build(embedder, data, seed=seed)
@@ -106,7 +101,7 @@ def train(
     _describe(embedder, tasks, loop, windows, texts)
     return
   files.make_dirs(workdir)
-  _write_texts(workdir, texts, data, threads)
+  _write_texts(workdir, texts, data)
   stage = loop_lib.Loop(
     trainer=trainer, options=loop, workdir=workdir, plateau=plateau
   )
@@ -126,17 +121,6 @@ def train(
       windows_per_step=windows,
     ),
   )
-
-
-def _set_threads(threads: int) -> None:
-  try:
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-  except RuntimeError:
-    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
-      _warn(
-        f"TensorFlow already runs with another number of threads than "
-        f"{threads}: results may differ from a separate process"
-      )
 
 
 def _preprocess(
@@ -200,7 +184,7 @@ def _check_workdir(workdir: str, texts: RunTexts) -> None:
 
 
 def _write_texts(
-  workdir: str, texts: RunTexts, data: prepared.PreparedDataset, threads: int
+  workdir: str, texts: RunTexts, data: prepared.PreparedDataset
 ) -> None:
   for name, text in (
     ("config.gin", texts.config),
@@ -209,9 +193,7 @@ def _write_texts(
     with files.atomic_write(files.join(workdir, name), "w") as file:
       file.write(text)
   machine = {
-    "tensorflow": tf.__version__,
-    "intra_op_threads": threads,
-    "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+    **runtime.settings(),
     "dataset": files.sha256(files.join(data.directory, "manifest.json")),
   }
   path = files.join(workdir, "run.json")
