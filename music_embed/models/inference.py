@@ -46,7 +46,7 @@ class RecordingEmbedder:
     *,
     batch_windows: int = 128,
     to_log_mel: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    label_ids: Sequence[int] | None = None,
+    label_ids: Sequence[int] | Array | None = None,
   ) -> None:
     """Makes the runner; it sees later updates of the model's weights.
 
