@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import array
 import dataclasses
-import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -108,7 +107,7 @@ def read_listening_log(
     num_rows=num_rows,
     num_unknown=num_unknown,
     num_broken=num_broken,
-    broken=tuple(itertools.islice(broken, _NAMED_ROWS)),
+    broken=tuple(broken),
   )
 
 

@@ -24,9 +24,8 @@ def edge_order(
     order does not favour small indices (which are those of training).
   """
   first, second, counts = edges.T
-  low, high = np.minimum(first, second), np.maximum(first, second)
   ties = hashing.mix(hashes[first] ^ hashes[second])
-  return np.lexsort((high, low, ties, -counts))
+  return np.lexsort((ties, -counts))
 
 
 def strongest(
@@ -42,10 +41,11 @@ def strongest(
   Returns:
     int64 [kept, 3], in no particular order.
   """
-  if np.bincount(edges[:, 0]).max(initial=0) <= cap:
-    return edges
-  edges = edges[edge_order(edges, hashes)]
-  return edges[_rank_within(edges[:, 0]) < cap]
+  is_over = (np.bincount(edges[:, 0]) > cap)[edges[:, 0]]
+  over = edges[is_over]
+  over = over[edge_order(over, hashes)]
+  over = over[_rank_within(over[:, 0]) < cap]
+  return np.concatenate([edges[~is_over], over])
 
 
 def undirected(edges: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -113,9 +113,10 @@ def block_pairs(
   Returns:
     int64 [pairs, 3]: recording, other recording, users who listened to both.
   """
-  product = (transposed[block.start : block.stop] @ matrix).tocoo()
-  kept = product.data >= tau
-  rows = product.row[kept].astype(np.int64) + block.start
-  columns = product.col[kept].astype(np.int64)
+  product = transposed[block.start : block.stop] @ matrix
+  kept = np.flatnonzero(product.data >= tau)
+  # Few entries are kept: finding their rows beats expanding all of them.
+  rows = np.searchsorted(product.indptr, kept, side="right") - 1 + block.start
+  columns = product.indices[kept].astype(np.int64)
   pairs = np.stack([rows, columns, product.data[kept]], axis=1)
   return pairs[rows != columns]
