@@ -75,7 +75,7 @@ def main() -> None:
 
 def _make_corpus(corpus: pathlib.Path) -> None:
   _run(
-    [sys.executable, "tools/make_corpus.py", f"--output={corpus}", "--small"]
+    [sys.executable, "tools/make_corpus.py", f"--output={corpus}", "--tiny"]
   )
 
 
@@ -84,6 +84,7 @@ def _prepare(corpus: pathlib.Path, output: pathlib.Path) -> list[str]:
     sys.executable,
     "launch/prepare.py",
     "--gin_file=gin/datasets/demo.gin",
+    "--gin_param=IngestionOptions.recordings_per_shard = 2",
     f"--recordings={corpus / 'recordings.csv'}",
     f"--listening_log={corpus / 'listening_log.csv.gz'}",
     f"--output={output}",

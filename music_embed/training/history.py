@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from typing import Any
 
 from music_embed.core import files
 
@@ -33,7 +34,7 @@ class History:
       file.write(json.dumps(row) + "\n")
 
 
-def read(path: str) -> list[dict]:
+def read(path: str) -> list[dict[str, Any]]:
   """Rows of a history file, oldest first; a half-written last row is left out.
 
   Args:

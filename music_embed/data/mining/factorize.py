@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-import threadpoolctl  # type: ignore[import-untyped]
+import threadpoolctl
 
 from music_embed.data.mining import graph as graph_lib
 
