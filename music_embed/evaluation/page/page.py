@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from music_embed.core import types
 from music_embed.evaluation import published, tables, topic_map
 from music_embed.evaluation.page import (
   curves,
@@ -56,7 +57,7 @@ def render(
 def _head(report: Mapping[str, Any]) -> str:
   counts = report.get("dataset", {})
   sizes = counts.get("recordings", {})
-  facts = [f"{sizes[split]:,} {split}" for split in sizes]
+  facts = [f"{sizes[split]:,} {split}" for split in types.SPLITS if sizes]
   line = f"Recordings: {', '.join(facts)}. " if facts else ""
   if "evaluation_edges" in counts:
     line += (
@@ -98,7 +99,7 @@ def _tiles(report: Mapping[str, Any]) -> str:
     (
       "required claims",
       f"{sum(required)} of {len(required)}",
-      f"hold; of the aims {sum(aims)} of {len(aims)}",
+      f"hold; aims: {sum(aims)} of {len(aims)}",
     )
   )
   items = "".join(
@@ -140,8 +141,9 @@ def _link(report: Mapping[str, Any]) -> str:
 def _claims(report: Mapping[str, Any]) -> str:
   return _section(
     "What holds",
-    "A claim holds when the whole 95 % interval of the paired difference "
-    "lies above zero. Aims are reported as they come.",
+    "A claim holds (yes) when the whole 95 % interval of the paired "
+    "difference lies above zero; otherwise it is not shown (no). Aims are "
+    "reported as they come.",
     sections.claims(report),
   )
 

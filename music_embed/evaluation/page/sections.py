@@ -232,9 +232,9 @@ def _signed(value: float) -> str:
 
 def _verdict(claim: Mapping[str, Any]) -> str:
   mark, word, cls = (
-    ("\N{CHECK MARK}", "holds", "yes")
+    ("\N{CHECK MARK}", "yes", "yes")
     if claim["holds"]
-    else ("\N{MULTIPLICATION X}", "not shown", "no")
+    else ("\N{MULTIPLICATION X}", "no", "no")
   )
   low, high = claim["interval"]
   ends = "" if low is None else f"{_signed(low)} to {_signed(high)}"
