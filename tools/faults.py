@@ -74,9 +74,7 @@ def main() -> None:
 
 
 def _make_corpus(corpus: pathlib.Path) -> None:
-  _run(
-    [sys.executable, "tools/make_corpus.py", f"--output={corpus}", "--tiny"]
-  )
+  _run([sys.executable, "tools/make_corpus.py", f"--output={corpus}", "--tiny"])
 
 
 def _prepare(corpus: pathlib.Path, output: pathlib.Path) -> list[str]:

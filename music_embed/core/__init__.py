@@ -1,1 +1,1 @@
-"""Batch keys, frozen types, errors, files and seeds: imports nothing of ours."""
+"""Batch keys, frozen types, errors, files and seeds."""
