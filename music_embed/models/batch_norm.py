@@ -60,8 +60,12 @@ class BatchNorm(tf_keras.layers.Layer):
     )
 
   def call(self, x: tf.Tensor, *, training: bool) -> tf.Tensor:
-    """[batch, time, frequency, channels] -> the same shape and dtype."""
-    if not training:
+    """[batch, time, frequency, channels] -> the same shape and dtype.
+
+    A frozen layer (`trainable = False`) normalises as in inference, as
+    Keras's own does.
+    """
+    if not (training and self.trainable):
       return self._normalize(x, self.moving_mean, self.moving_variance)
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     if replicas == 1 and x.dtype != tf.float64:

@@ -42,17 +42,17 @@ def factorize(
   adjacency = scipy.sparse.csr_matrix(
     (ones, graph.indices, graph.indptr), shape=shape
   )
-  model = implicit.als.AlternatingLeastSquares(
-    factors=num_factors,
-    regularization=regularization,
-    alpha=alpha,
-    iterations=iterations,
-    dtype=np.float32,
-    num_threads=1,
-    random_state=seed,
-    use_gpu=False,
-  )
   with threadpoolctl.threadpool_limits(1, "blas"):
+    model = implicit.als.AlternatingLeastSquares(
+      factors=num_factors,
+      regularization=regularization,
+      alpha=alpha,
+      iterations=iterations,
+      dtype=np.float32,
+      num_threads=1,
+      random_state=seed,
+      use_gpu=False,
+    )
     model.fit(adjacency, show_progress=False)
   vectors = np.asarray(model.item_factors, np.float32).copy()
   vectors[graph.degrees == 0] = 0.0

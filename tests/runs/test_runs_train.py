@@ -1,0 +1,284 @@
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from music_embed.core import errors
+from music_embed.data.pipeline import labelled, triplets
+from music_embed.data.records import prepared
+from music_embed.models import embedder as embedder_lib
+from music_embed.models.backbones import small_cnn
+from music_embed.models.heads import label_softmax as label_head
+from music_embed.models.heads import projection
+from music_embed.objectives import label_softmax, triplet
+from music_embed.runs import restore, train, validation
+from music_embed.training import (
+  history,
+  loop,
+  optimizers,
+  plateau,
+  progress,
+  task,
+  warm_start,
+)
+
+_NETWORK = ("backbone", "projection")
+
+
+def _embedder(with_labels=False):
+  return embedder_lib.Embedder(
+    backbone=small_cnn.SmallCNN(width_multiplier=0.125),
+    projection=projection.Projection(dim=8),
+    label_head=label_head.LabelSoftmaxHead() if with_labels else None,
+  )
+
+
+def _triplet_task(weight=1.0):
+  return task.Task(
+    triplet.TripletObjective(), triplets.TripletSource(batch_triplets=4), weight
+  )
+
+
+def _label_task(weight=1.0):
+  return task.Task(
+    label_softmax.LabelSoftmaxObjective(),
+    labelled.LabelledSource(batch_windows=4),
+    weight,
+  )
+
+
+def _train(dataset, workdir, **overrides):
+  steps = overrides.pop("steps", 6)
+  arguments = {
+    "workdir": str(workdir),
+    "dataset": dataset,
+    "embedder": _embedder(),
+    "tasks": [_triplet_task()],
+    "optimizers": [optimizers.PartOptimizer(_NETWORK, 1e-2)],
+    "loop": loop.LoopOptions(steps, steps_per_loop=1, validation_steps=2),
+    "validation": validation.Validation(min_occurrences=1),
+    **overrides,
+  }
+  train.train(**arguments)
+
+
+def _variables(workdir):
+  path = tf.train.latest_checkpoint(os.path.join(workdir, "checkpoints"))
+  reader = tf.train.load_checkpoint(path)
+  return {
+    name: reader.get_tensor(name)
+    for name in reader.get_variable_to_shape_map()
+    if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
+  }
+
+
+def _part(variables, part):
+  return {k: v for k, v in variables.items() if k.startswith(f"parts/{part}/")}
+
+
+def _assert_equal(a, b):
+  assert a
+  assert a.keys() == b.keys()
+  for name, value in a.items():
+    np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny_dataset, tmp_path_factory):
+  workdir = str(tmp_path_factory.mktemp("undisturbed"))
+  _train(tiny_dataset, workdir)
+  return workdir
+
+
+def test_a_run_leaves_checkpoints_history_settings_and_summaries(undisturbed):
+  names = set(os.listdir(undisturbed))
+  assert names >= {"checkpoints", "history.jsonl", "run.json", "summaries"}
+  rows = history.read(os.path.join(undisturbed, "history.jsonl"))
+  train_steps = [r["step"] for r in rows if r["split"] == "train"]
+  assert train_steps == [1, 2, 3, 4, 5, 6]
+  validated = [r["step"] for r in rows if r["split"] == "validation"]
+  assert validated == [2, 4, 6]
+  assert all("triplet/loss" in r for r in rows if r["split"] == "train")
+  with open(os.path.join(undisturbed, "run.json")) as file:
+    assert json.load(file)["intra_op_threads"] == 1
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4])
+def test_an_interrupted_run_ends_bit_for_bit_as_an_undisturbed_one(
+  stop_at, undisturbed, tiny_dataset, tmp_path, monkeypatch
+):
+  def interrupt(self, step, values):
+    del self, values
+    if step == stop_at:
+      raise KeyboardInterrupt
+
+  with monkeypatch.context() as context:
+    context.setattr(progress.Progress, "report", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+      _train(tiny_dataset, tmp_path)
+  _train(tiny_dataset, tmp_path)
+  _assert_equal(_variables(undisturbed), _variables(tmp_path))
+  assert history.read(str(tmp_path / "history.jsonl")) == history.read(
+    os.path.join(undisturbed, "history.jsonl")
+  )
+
+
+def test_another_seed_gives_other_weights(undisturbed, tiny_dataset, tmp_path):
+  _train(tiny_dataset, tmp_path, seed=1)
+  a, b = _variables(undisturbed), _variables(tmp_path)
+  assert any(
+    not np.array_equal(a[name], b[name]) for name in _part(a, "backbone")
+  )
+
+
+def test_a_finished_run_is_not_trained_again(undisturbed, tiny_dataset, capsys):
+  before = _variables(undisturbed)
+  _train(tiny_dataset, undisturbed)
+  assert "already trained (6 steps)" in capsys.readouterr().err
+  _assert_equal(before, _variables(undisturbed))
+
+
+def test_the_label_stage_starts_from_the_triplet_stages_network(
+  undisturbed, tiny_dataset, tmp_path, capsys
+):
+  """With a learning rate of zero the network stays what it was given."""
+  _train(
+    tiny_dataset,
+    tmp_path,
+    embedder=_embedder(with_labels=True),
+    tasks=[_label_task()],
+    optimizers=[
+      optimizers.PartOptimizer(("projection",), 0.0),
+      optimizers.PartOptimizer(("label_head",), 1e-2),
+    ],
+    warm_start=warm_start.WarmStart(undisturbed, _NETWORK),
+  )
+  before, after = _variables(undisturbed), _variables(tmp_path)
+  for part in _NETWORK:
+    _assert_equal(_part(before, part), _part(after, part))
+  assert np.any(after["parts/label_head/bias/.ATTRIBUTES/VARIABLE_VALUE"])
+
+
+def test_a_part_without_an_optimizer_keeps_its_batch_norm_statistics(
+  tiny_dataset, tmp_path
+):
+  only_projection = [optimizers.PartOptimizer(("projection",), 1e-2)]
+  _train(tiny_dataset, tmp_path / "two", optimizers=only_projection, steps=2)
+  _train(tiny_dataset, tmp_path / "four", optimizers=only_projection, steps=4)
+  two, four = _variables(tmp_path / "two"), _variables(tmp_path / "four")
+  _assert_equal(_part(two, "backbone"), _part(four, "backbone"))
+  projections = _part(two, "projection"), _part(four, "projection")
+  assert any(
+    not np.array_equal(projections[0][k], projections[1][k])
+    for k in projections[0]
+  )
+
+
+def test_two_tasks_train_in_one_run_each_with_its_loss(tiny_dataset, tmp_path):
+  _train(
+    tiny_dataset,
+    tmp_path,
+    steps=2,
+    embedder=_embedder(with_labels=True),
+    tasks=[_triplet_task(0.5), _label_task(2.0)],
+    optimizers=[
+      optimizers.PartOptimizer(_NETWORK, 1e-2),
+      optimizers.PartOptimizer(("label_head",), 1e-1),
+    ],
+  )
+  (first, *_) = history.read(str(tmp_path / "history.jsonl"))
+  assert {"triplet/loss", "label_softmax/loss"} <= first.keys()
+
+
+def test_a_plateau_ends_the_stage(tiny_dataset, tmp_path):
+  _train(
+    tiny_dataset,
+    tmp_path,
+    steps=20,
+    plateau=plateau.Plateau(
+      measure="triplet/loss", patience_steps=2, min_relative_change=1e6
+    ),
+  )
+  rows = history.read(str(tmp_path / "history.jsonl"))
+  # Step 1 sets the best; nothing is a million times better: level at step 3,
+  # noticed at the next validation.
+  assert rows[-1]["step"] == 4
+
+
+def test_two_replicas_train(tiny_dataset, tmp_path, mirrored):
+  class Two:
+    def create(self):
+      return mirrored(2)
+
+  _train(tiny_dataset, tmp_path, steps=2, strategy=Two())
+  assert len(history.read(str(tmp_path / "history.jsonl"))) == 3
+
+
+def test_a_dry_run_describes_and_writes_nothing(tiny_dataset, tmp_path, capsys):
+  _train(tiny_dataset, tmp_path / "run", dry_run=True)
+  assert not (tmp_path / "run").exists()
+  out = capsys.readouterr().out
+  assert "12 windows a step" in out
+  assert "backbone" in out
+
+
+def test_a_run_of_another_configuration_is_not_continued(
+  tiny_dataset, tmp_path
+):
+  first = train.RunTexts("a = 1\n", "")
+  _train(tiny_dataset, tmp_path, steps=2, texts=first)
+  with pytest.raises(errors.ConfigError, match=r"'a = 1', not 'a = 2'"):
+    _train(tiny_dataset, tmp_path, texts=train.RunTexts("a = 2\n", ""))
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_checkpoint_kept(
+  tiny_dataset, tmp_path
+):
+  with pytest.raises(errors.DataError, match="is nan"):
+    _train(
+      tiny_dataset,
+      tmp_path,
+      optimizers=[optimizers.PartOptimizer(_NETWORK, float("nan"))],
+    )
+  assert tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))
+
+
+@pytest.mark.parametrize(
+  ("overrides", "culprit"),
+  [
+    (
+      {"optimizers": [optimizers.PartOptimizer(("label_head",), 1.0)]},
+      "label_head",
+    ),
+    (
+      {"warm_start": warm_start.WarmStart("nowhere", _NETWORK)},
+      "nowhere/checkpoints: no checkpoint",
+    ),
+    (
+      {"warm_start": warm_start.WarmStart("nowhere", ("label_head",))},
+      "label_head",
+    ),
+  ],
+)
+def test_parts_that_do_not_fit_are_named_before_anything_is_written(
+  overrides, culprit, tiny_dataset, tmp_path
+):
+  with pytest.raises(errors.ConfigError, match=culprit):
+    _train(tiny_dataset, tmp_path / "run", **overrides)
+  assert not (tmp_path / "run").exists()
+
+
+def test_a_network_of_another_width_cannot_take_over_the_parts(
+  undisturbed, tiny_dataset
+):
+  data = prepared.PreparedDataset(tiny_dataset)
+  wider = embedder_lib.Embedder(
+    backbone=small_cnn.SmallCNN(width_multiplier=0.25),
+    projection=projection.Projection(dim=8),
+  )
+  restore.build(wider, data, seed=0)
+  path = warm_start.checkpoint_path(undisturbed, "last")
+  with pytest.raises(errors.ConfigError, match="'backbone' does not fit"):
+    warm_start.load_parts({"backbone": wider.backbone}, path)
