@@ -19,6 +19,11 @@ _MODELS = flags.DEFINE_multi_string(
 _OUTPUT = flags.DEFINE_string(
   "output", None, "Directory of report.json and report.html.", required=True
 )
+_STARTED_AT = flags.DEFINE_float(
+  "started_at",
+  None,
+  "Unix time at which the job began whose seconds the report gives.",
+)
 cli.define_gin_flags()
 
 
@@ -45,12 +50,13 @@ def main() -> None:
     evaluate.evaluate,
     gin_files=flags.FLAGS.gin_file,
     gin_params=flags.FLAGS.gin_param,
-    given=("dataset", "models", "output"),
+    given=("dataset", "models", "output", "started_at"),
   )
   evaluate.evaluate(
     dataset=_DATASET.value,
     models=models,
     output=_OUTPUT.value,
+    started_at=_STARTED_AT.value,
     **configured.arguments,
   )
 

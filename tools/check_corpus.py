@@ -25,19 +25,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-import threadpoolctl  # type: ignore[import-untyped, unused-ignore]
+import threadpoolctl
 import tqdm
-from implicit import als
 from sklearn import linear_model, metrics
 
 from music_embed.audio import decode, log_mel, statistics
 from music_embed.core import types
+from music_embed.data.mining import factorize, graph
 
 Matrix = npt.NDArray[Any]
 
 _MAX_NEIGHBORS = 250
 _HELD_OUT_SHARE = 0.2
-_NUM_FACTORS = 64
+_NUM_FACTORS = 16  # More memorise single edges of so small a graph.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,19 +107,12 @@ def read_corpus(directory: str, *, tau: int, num_workers: int) -> Corpus:
 
 
 def _wmf(links: Matrix) -> Matrix:
-  """Implicit-feedback factors of the rows of a graph."""
-  model = als.AlternatingLeastSquares(
-    factors=_NUM_FACTORS,
-    regularization=0.1,
-    alpha=10.0,
-    iterations=15,
-    random_state=0,
-    num_threads=1,
-    use_gpu=False,
+  """Implicit-feedback factors of the vertices of a graph."""
+  rows, columns = np.nonzero(np.triu(links, 1))
+  edges = graph.Graph.from_edges(
+    len(links), rows, columns, np.ones(len(rows), np.int64)
   )
-  graph = scipy.sparse.csr_matrix(links.astype(np.float32))
-  model.fit(graph, show_progress=False)
-  return np.asarray(model.user_factors)
+  return factorize.factorize(edges, num_factors=_NUM_FACTORS, seed=0)
 
 
 def _cosines(vectors: Matrix) -> Matrix:

@@ -18,7 +18,8 @@ done
 source "$(dirname "$0")/environment.sh"
 
 demo_world() {  # seed, directory
-  local seed=$1 dir=$2
+  local seed=$1 dir=$2 started_at
+  started_at=$(date +%s)
   "$PYTHON" tools/make_corpus.py --output="$dir/corpus" --seed="$seed"
   "$PYTHON" launch/prepare.py --gin_file=gin/datasets/demo.gin \
     --recordings="$dir/corpus/recordings.csv" \
@@ -31,7 +32,7 @@ demo_world() {  # seed, directory
     --model="triplet_only=$dir/runs/triplet" \
     --model="hybrid=$dir/runs/label" \
     --model="label_only=$dir/runs/label_only" \
-    --output="$dir"
+    --started_at="$started_at" --output="$dir"
   "$PYTHON" launch/export.py --model="$dir/runs/label" \
     --dataset="$dir/dataset" --output="$dir/export"
 }
