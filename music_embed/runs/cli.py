@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging as python_logging
 import os
 import signal
 import sys
@@ -55,6 +56,8 @@ def run(main: Callable[[], None]) -> None:
 
   signal.signal(signal.SIGTERM, _terminate)
   logging.set_verbosity(logging.WARNING)
+  # A checkpoint that doesn't fit is our one line, not TensorFlow's fifty.
+  python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
   app.run(guarded, flags_parser=_parse_flags)
 
 

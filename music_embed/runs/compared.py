@@ -10,7 +10,6 @@ import numpy as np
 from music_embed.audio import statistics
 from music_embed.core import seeds
 from music_embed.data.mining import factorize
-from music_embed.data.mining import graph as graph_lib
 from music_embed.data.records import prepared, quantize
 from music_embed.evaluation import baselines
 from music_embed.evaluation.arrays import Array
@@ -46,22 +45,6 @@ def sampled_recordings(
   )
 
 
-def local_edges(graph: graph_lib.Graph, recordings: Array) -> Array:
-  """Edges among chosen recordings, by their positions in `recordings`.
-
-  Args:
-    graph: over global indices.
-    recordings: int64 `[recordings]`, sorted.
-
-  Returns:
-    int64 `[edges, 2]`, i < j.
-  """
-  position = np.full(graph.num_vertices, -1, np.int64)
-  position[recordings] = np.arange(len(recordings))
-  edges = position[graph.pairs()]
-  return edges[(edges >= 0).all(axis=1)]
-
-
 def baseline_systems(
   data: prepared.PreparedDataset,
   recordings: Parts,
@@ -91,9 +74,7 @@ def baseline_systems(
       for size in num_factors
     }
 
-  validation_edges = local_edges(
-    data.graph("validation"), recordings.validation
-  )
+  validation_edges = data.graph("validation").pairs_among(recordings.validation)
   say("baselines: audio statistics")
   features = baselines.audio_statistics(recordings, statistics_of)
   say("baselines: matrix factorisation and ridge")

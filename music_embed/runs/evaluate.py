@@ -94,7 +94,7 @@ def evaluate(
     )
   material = report.Material(
     systems=systems,
-    edges=compared.local_edges(data.graph("evaluation"), recordings.evaluation),
+    edges=data.graph("evaluation").pairs_among(recordings.evaluation),
     artists=[data.artists[index] for index in recordings.evaluation],
     labels=labels,
   )

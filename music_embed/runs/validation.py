@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 
 from music_embed.audio import windows as windows_lib
 from music_embed.data.records import prepared, quantize
+from music_embed.evaluation import label_prediction
 from music_embed.evaluation import validation as measures
 from music_embed.models import embedder as embedder_lib
 from music_embed.models import inference
@@ -44,8 +44,10 @@ class Validation:
     part = data.split_range("validation")
     count = min(len(part), self.max_recordings)
     chosen = part.start + np.arange(count) * len(part) // max(count, 1)
-    edges = _edges_within(data, chosen)
-    targets = _targets(data, chosen)
+    edges = data.graph("validation").pairs_among(chosen)
+    targets = label_prediction.targets_of(
+      *data.labels_csr, chosen, len(data.vocabulary)
+    )
     runners: dict[int, inference.RecordingEmbedder] = {}
     label_ids = np.flatnonzero(
       np.asarray(targets.sum(axis=0)).ravel() >= self.min_occurrences
@@ -104,25 +106,3 @@ def all_windows(
   for index in recordings:
     starts = windows_lib.window_starts(int(data.num_frames[index]), length)
     yield data.windows(np.full(len(starts), index), starts)
-
-
-def _edges_within(
-  data: prepared.PreparedDataset, chosen: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-  """Edges among the chosen recordings, by their rows: int64 `[edges, 2]`."""
-  pairs = data.graph("validation").pairs()
-  rows = np.searchsorted(chosen, pairs)
-  rows = np.minimum(rows, max(len(chosen) - 1, 0))
-  return rows[(chosen[rows] == pairs).all(axis=1)] if len(pairs) else pairs
-
-
-def _targets(
-  data: prepared.PreparedDataset, chosen: npt.NDArray[np.int64]
-) -> scipy.sparse.csr_matrix:
-  """Labels of the chosen recordings: sparse 0/1 `[recordings, labels]`."""
-  indptr, indices = data.labels_csr
-  whole = scipy.sparse.csr_matrix(
-    (np.ones(len(indices), np.int8), indices, indptr),
-    shape=(data.num_recordings, len(data.vocabulary)),
-  )
-  return whole[chosen].astype(np.int64)

@@ -33,3 +33,11 @@ def test_a_restricted_graph_keeps_indices_and_inner_edges() -> None:
   assert inner.num_vertices == 5
   assert inner.pairs().tolist() == [[1, 2], [2, 3]]
   assert inner.counts.tolist() == [9, 9, 7, 7]
+
+
+def test_pairs_among_chosen_vertices_are_by_position():
+  edges = graph.Graph.from_edges(
+    9, np.array([2, 4, 4]), np.array([4, 7, 8]), np.array([1, 1, 1])
+  )
+  assert edges.pairs_among(np.array([2, 4, 8])).tolist() == [[0, 1], [1, 2]]
+  assert edges.pairs_among(np.array([0, 1])).shape == (0, 2)

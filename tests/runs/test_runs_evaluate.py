@@ -200,14 +200,6 @@ def test_large_parts_are_sampled(runs):
     assert (np.diff(part) > 0).all()
 
 
-def test_local_edges_are_positions_among_the_chosen():
-  graph = graph_lib.Graph.from_edges(
-    9, np.array([2, 4, 4]), np.array([4, 7, 8]), np.array([1, 1, 1])
-  )
-  edges = compared.local_edges(graph, np.array([2, 4, 8]))
-  assert edges.tolist() == [[0, 1], [1, 2]]
-
-
 @pytest.mark.parametrize(
   ("models", "culprit"),
   [

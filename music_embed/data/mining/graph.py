@@ -81,6 +81,20 @@ class Graph:
     once = rows < self.indices
     return np.stack([rows[once], self.indices[once].astype(np.int64)], axis=1)
 
+  def pairs_among(self, vertices: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Edges among chosen vertices, by their positions in `vertices`.
+
+    Args:
+      vertices: int64 [chosen], sorted, each once.
+
+    Returns:
+      int64 [edges, 2], i < j.
+    """
+    position = np.full(self.num_vertices, -1, np.int64)
+    position[vertices] = np.arange(len(vertices))
+    edges = position[self.pairs()]
+    return edges[(edges >= 0).all(axis=1)]
+
   def restrict(self, vertices: range) -> Graph:
     """The same vertices, with only the edges inside a range of them.
 
