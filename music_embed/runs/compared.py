@@ -10,6 +10,7 @@ import numpy as np
 from music_embed.audio import statistics
 from music_embed.core import seeds
 from music_embed.data.mining import factorize
+from music_embed.data.mining import graph as graph_lib
 from music_embed.data.records import prepared, quantize
 from music_embed.evaluation import baselines
 from music_embed.evaluation.arrays import Array
