@@ -38,6 +38,8 @@ demo_world() {  # seed, directory
 }
 
 mkdir -p demo
+# A log is no terminal: progress bars would fill it.
+[ -t 2 ] || export TQDM_MININTERVAL=10
 reports=()
 for ((world = worlds - 1; world >= 0; world--)); do
   dir=demo

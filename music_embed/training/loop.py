@@ -19,6 +19,8 @@ from music_embed.training import plateau as plateau_lib
 from music_embed.training import progress as progress_lib
 from music_embed.training import trainer as trainer_lib
 
+_COLLAPSED = 0.9
+
 Validate = Callable[[tf_keras.Model], Mapping[str, float]]
 
 
@@ -176,6 +178,12 @@ class Loop:
         )
     self._history.append(step=self._step, split="train", values=values)
     progress.report(self._step, values)
+    for name, value in values.items():
+      if name.endswith("/collapsed") and value > _COLLAPSED:
+        progress.warn(
+          f"{name} is {value:.2f}: the loss sits at the margin, since all "
+          f"embeddings are nearly equal; lower the learning rate"
+        )
     if self._plateau is not None and self._plateau.measure in values:
       self._plateau.update(self._step, values[self._plateau.measure])
 

@@ -48,6 +48,10 @@ class Progress:
     """Prints `line` to standard error."""
     print(self.line(step, values), file=sys.stderr, flush=True)
 
+  def warn(self, message: str) -> None:
+    """Prints a warning to standard error."""
+    print(f"{self._name}  WARNING: {message}", file=sys.stderr, flush=True)
+
 
 def duration(seconds: float) -> str:
   """`95` -> "1 min 35 s"; `7300` -> "2 h 01 min"."""

@@ -245,6 +245,22 @@ def test_a_loss_that_is_not_finite_stops_with_the_checkpoint_kept(
   assert tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))
 
 
+def test_a_collapse_is_reported(tiny_dataset, tmp_path, capsys):
+  """With so large a margin every loss of unit vectors sits at it."""
+  _train(
+    tiny_dataset,
+    tmp_path,
+    steps=2,
+    tasks=[
+      task.Task(
+        triplet.TripletObjective(margin=1e5),
+        triplets.TripletSource(batch_triplets=4),
+      )
+    ],
+  )
+  assert "embeddings are nearly equal" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
   ("overrides", "culprit"),
   [
