@@ -16,6 +16,7 @@ _INSTALL_REQUIRES = [
   "pyarrow>=15,<26",
   "scikit-learn>=1.4,<2",
   "scipy>=1.11,<2",
+  "setuptools<81",  # TensorBoard still imports pkg_resources.
   "soundfile>=0.12,<0.14",
   "soxr>=0.3.7,<2",
   "tensorflow>=2.16,<2.21",

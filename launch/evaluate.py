@@ -1,7 +1,7 @@
 """Evaluates trained networks beside baselines: report.json and report.html.
 
   launch/evaluate.py --dataset=demo/dataset --output=demo \
-    --model=triplet_only=demo/train/triplet --model=hybrid=demo/train/label
+    --model=triplet_only=demo/runs/triplet --model=hybrid=demo/runs/label
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Exports a trained network as a SavedModel: waveform to embeddings, labels.
 
-  launch/export.py --model=demo/hybrid --dataset=demo/dataset \
+  launch/export.py --model=demo/runs/label --dataset=demo/dataset \
     --output=demo/export
 """
 
@@ -19,6 +19,9 @@ _DATASET = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
   "output", None, "Directory to write the SavedModel to.", required=True
 )
+_OVERWRITE = flags.DEFINE_bool(
+  "overwrite", False, "Replace an earlier export in --output."
+)
 _TOP_K = flags.DEFINE_integer(
   "top_k", 10, "Labels that the signature `label` returns."
 )
@@ -34,6 +37,7 @@ def main() -> None:
       dataset=_DATASET.value,
       output=_OUTPUT.value,
       top_k=_TOP_K.value,
+      overwrite=_OVERWRITE.value,
     )
   )
 

@@ -1,6 +1,6 @@
 """Means and spreads over the reports of several worlds, and what holds where.
 
-tools/aggregate_worlds.py demo/world-*/report.json
+tools/aggregate_worlds.py demo/report.json demo/world_*/report.json
 """
 
 from __future__ import annotations

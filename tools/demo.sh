@@ -27,14 +27,14 @@ demo_world() {  # seed, directory
     --output="$dir/dataset"
   "$PYTHON" launch/curriculum.py --gin_file=gin/runs/demo_curriculum.gin \
     --stage_param="DATASET = '$dir/dataset'" --workdir="$dir/runs"
+  "$PYTHON" launch/export.py --model="$dir/runs/label" --overwrite \
+    --dataset="$dir/dataset" --output="$dir/export"
   "$PYTHON" launch/evaluate.py --gin_file=gin/runs/demo_evaluate.gin \
     --dataset="$dir/dataset" \
     --model="triplet_only=$dir/runs/triplet" \
     --model="hybrid=$dir/runs/label" \
     --model="label_only=$dir/runs/label_only" \
     --started_at="$started_at" --output="$dir"
-  "$PYTHON" launch/export.py --model="$dir/runs/label" \
-    --dataset="$dir/dataset" --output="$dir/export"
 }
 
 mkdir -p demo

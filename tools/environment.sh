@@ -32,8 +32,9 @@ install_environment() {
     return 0
   fi
   echo "installing $lock into .venv (4 GB; a few minutes)" >&2
+  # A half-made environment (no ensurepip, interrupted) has a Python but no pip.
   if [ "$(.venv/bin/python -c \
-    'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$version" ]; then
+    'import pip, sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$version" ]; then
     rm -rf .venv
     "${found% *}" -m venv .venv || return 1
   fi

@@ -71,7 +71,31 @@ def summary(report: Mapping[str, Any]) -> str:
     "95 %",
     "labels by",
   )
-  return "\n".join([grid(header, rows), "", *_claim_lines(report["claims"])])
+  return "\n".join(
+    [
+      grid(header, rows),
+      "",
+      *_claim_lines(report["claims"]),
+      *_recovery_lines(report["recovery"]),
+    ]
+  )
+
+
+def _recovery_lines(recovery: Mapping[str, Any]) -> list[str]:
+  """Shares of the bound's AP and AUC, the published ones behind them."""
+
+  def shares(named: Mapping[str, Mapping[str, float]]) -> str:
+    return ", ".join(
+      f"{name} {share['ap']:.0%} / {share['auc']:.0%}"
+      for name, share in named.items()
+    )
+
+  if not recovery["systems"]:
+    return []
+  return [
+    f"of wmf's AP / AUC: {shares(recovery['systems'])}",
+    f"published, elsewhere: {shares(recovery['published'])}",
+  ]
 
 
 def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:

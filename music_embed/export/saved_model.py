@@ -27,6 +27,7 @@ def save(
   front_end: types.LogMelFrontEnd,
   vocabulary: Sequence[str],
   top_k: int = 10,
+  overwrite: bool = False,
 ) -> dict[str, Any]:
   """Writes the SavedModel, `model.json` and `README.md` under `output`.
 
@@ -35,10 +36,11 @@ def save(
 
   Args:
     model: the network, built.
-    output: directory that does not exist yet.
+    output: directory that is empty or does not exist yet.
     front_end: the front end that the network was trained on.
     vocabulary: label texts, in the order of the label head's rows.
     top_k: labels that `label` returns; all where there are fewer.
+    overwrite: replace another export in `output`; never anything else.
 
   Returns:
     The contents of `model.json`.
@@ -65,7 +67,7 @@ def save(
     top_k=top_k,
     dim=model.projection.dim,
   )
-  if _is_there(output, card):
+  if _is_there(output, card, overwrite):
     return card
   temporary = f"{output.rstrip('/')}.tmp"
   if tf.io.gfile.exists(temporary):
@@ -75,6 +77,8 @@ def save(
   files.write_json(files.join(temporary, "model.json"), card)
   with files.atomic_write(files.join(temporary, "README.md"), "w") as file:
     file.write(model_card.readme(card))
+  if tf.io.gfile.exists(output):
+    tf.io.gfile.rmtree(output)
   tf.io.gfile.rename(temporary, output.rstrip("/"))
   return card
 
@@ -99,15 +103,20 @@ def fingerprint(
   return digest.hexdigest()
 
 
-def _is_there(output: str, card: dict[str, Any]) -> bool:
-  if not files.exists(output):
+def _is_there(output: str, card: dict[str, Any], overwrite: bool) -> bool:
+  """Whether this export is there; False where it may be written."""
+  if not files.exists(output) or not tf.io.gfile.listdir(output):
     return False
   path = files.join(output, "model.json")
-  if files.exists(path) and files.read_json(path) == card:
-    return True
+  if files.exists(path):
+    found = files.read_json(path)
+    if found == card:
+      return True
+    if overwrite and found.get("format") == model_card.FORMAT:
+      return False
   raise errors.ConfigError(
-    f"{output}: already holds something else; remove it, or choose another"
-    " output directory"
+    f"{output}: already holds something else; choose another output directory,"
+    " or replace an earlier export with --overwrite"
   )
 
 

@@ -129,7 +129,7 @@ def _texts(path: str) -> list[str]:
 def _check_macros(texts: Sequence[str]) -> None:
   """A macro that no text uses is a misspelt one: gin lets it pass."""
   text = gin.config_str(max_line_length=10_000)
-  bound = set(re.findall(r"^([A-Z][A-Z0-9_]*) = ", text, re.MULTILINE))
+  bound = set(re.findall(r"^([A-Za-z_]\w*) = ", text, re.MULTILINE))
   used = set(re.findall(r"%([A-Za-z_][A-Za-z0-9_.]*)", "\n".join(texts)))
   if unused := sorted(bound - used):
     raise errors.ConfigError(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from music_embed.core import errors, files
+from music_embed.core import errors, files, types
 from music_embed.data.records import prepared
 from music_embed.evaluation import (
   label_prediction,
@@ -69,8 +69,23 @@ def evaluate(
     DataError: the dataset is missing, or its evaluation part has no edges.
   """
   started = time.time() if started_at is None else started_at
-  _check(models)
+  _check(models, num_bootstrap)
   data = prepared.PreparedDataset(dataset)
+  _check_parts(data)
+  settings = {
+    "seed": seed,
+    "num_bootstrap": num_bootstrap,
+    "min_occurrences": min_occurrences,
+    "max_recordings": max_recordings,
+    "max_train_recordings": max_train_recordings,
+    "num_factors": list(num_factors),
+    "checkpoint": checkpoint,
+  }
+  inputs = _inputs(data, models, checkpoint) | {"settings": settings}
+  if (finished := _finished(output, inputs)) is not None:
+    _say(f"{output}: already evaluated")
+    print(tables.summary(finished), flush=True)
+    return finished
   main = "hybrid" if "hybrid" in models else list(models)[-1]
   networks = {"untrained": restore.untrained_embedder(models[main], data, seed)}
   for name, workdir in models.items():
@@ -105,12 +120,8 @@ def evaluate(
     "dataset": _counts(data, recordings, material),
     "models": dict(models),
     "map_of": main,
-    "settings": {
-      "seed": seed,
-      "min_occurrences": min_occurrences,
-      "num_factors": list(num_factors),
-      "checkpoint": checkpoint,
-    },
+    "settings": settings,
+    "inputs": inputs,
   }
   points = _map(data, recordings, systems[main], labels, seed)
   measured["seconds"] = round(time.time() - started, 1)
@@ -119,7 +130,34 @@ def evaluate(
   return measured
 
 
-def _check(models: Mapping[str, str]) -> None:
+def _inputs(
+  data: prepared.PreparedDataset, models: Mapping[str, str], checkpoint: str
+) -> dict[str, Any]:
+  """What a report depends on, by content."""
+  return {
+    "dataset": restore.fingerprint(data),
+    "models": {
+      name: files.sha256(restore.checkpoint_of(workdir, checkpoint) + ".index")
+      for name, workdir in models.items()
+    },
+  }
+
+
+def _finished(output: str, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+  """The report of an earlier call with the same inputs, if it is whole."""
+  page_path = files.join(output, "report.html")
+  path = files.join(output, "report.json")
+  if not (files.exists(path) and files.exists(page_path)):
+    return None
+  found = files.read_json(path)
+  return found if found.get("inputs") == inputs else None
+
+
+def _check(models: Mapping[str, str], num_bootstrap: int) -> None:
+  if num_bootstrap < 1:
+    raise errors.ConfigError(
+      f"evaluate.num_bootstrap = {num_bootstrap}: must be at least 1"
+    )
   if not models:
     raise errors.ConfigError(
       "--model is required and not set: give one NAME=WORKDIR or more"
@@ -128,6 +166,15 @@ def _check(models: Mapping[str, str]) -> None:
     if name in _RESERVED:
       raise errors.ConfigError(
         f"--model={name}=...: {name!r} is a baseline; choose another name"
+      )
+
+
+def _check_parts(data: prepared.PreparedDataset) -> None:
+  for split in types.SPLITS:
+    if not len(data.split_range(split)):
+      raise errors.DataError(
+        f"{data.directory}: its {split} part has no recording; prepare it "
+        f"again with other SplitOptions"
       )
 
 
@@ -148,6 +195,7 @@ def _counts(
 ) -> dict[str, Any]:
   return {
     "recordings": dict(data.manifest.splits),
+    "split_by": data.manifest.options["splits"]["by"],
     "evaluated": {
       "train": len(recordings.train),
       "validation": len(recordings.validation),
@@ -186,9 +234,9 @@ def _write(
     for name, workdir in measured["models"].items()
   }
   files.make_dirs(output)
-  files.write_json(files.join(output, "report.json"), measured)
   with files.atomic_write(files.join(output, "report.html"), "w") as file:
     file.write(page.render(measured, curves, points))
+  files.write_json(files.join(output, "report.json"), measured)
 
 
 def _say(text: str) -> None:

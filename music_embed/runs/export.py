@@ -8,7 +8,14 @@ from music_embed.export import saved_model
 from music_embed.runs import restore
 
 
-def export(*, model: str, dataset: str, output: str, top_k: int = 10) -> str:
+def export(
+  *,
+  model: str,
+  dataset: str,
+  output: str,
+  top_k: int = 10,
+  overwrite: bool = False,
+) -> str:
   """Exports the best checkpoint of a training directory.
 
   Args:
@@ -17,6 +24,7 @@ def export(*, model: str, dataset: str, output: str, top_k: int = 10) -> str:
       the vocabulary.
     output: directory to make; one that holds the same export is left alone.
     top_k: labels that the signature `label` returns.
+    overwrite: replace an earlier export in `output`.
 
   Returns:
     One line that says what was written.
@@ -35,6 +43,7 @@ def export(*, model: str, dataset: str, output: str, top_k: int = 10) -> str:
     front_end=data.front_end,
     vocabulary=data.vocabulary,
     top_k=top_k,
+    overwrite=overwrite,
   )
   names = ", ".join(card["signatures"])
   return f"export: {output} ({names}; {card['fingerprint'][:12]})"

@@ -50,14 +50,49 @@ def load_embedder(
       validated has only a last one, and gives that.
 
   Raises:
-    ConfigError: the directory holds no run, or no checkpoint.
+    ConfigError: the directory holds no run, no checkpoint, or a run on
+      another dataset.
   """
+  check_dataset(workdir, data)
   embedder = untrained_embedder(workdir, data, seed=0)
-  has_best = tf.train.latest_checkpoint(files.join(workdir, "best"))
-  which = checkpoint if has_best else warm_start.LAST
-  path = warm_start.checkpoint_path(workdir, which)
-  warm_start.load_parts(embedder.parts, path)
+  warm_start.load_parts(embedder.parts, checkpoint_of(workdir, checkpoint))
   return embedder
+
+
+def checkpoint_of(workdir: str, checkpoint: str) -> str:
+  """Prefix of the checkpoint that `load_embedder` takes.
+
+  Raises:
+    ConfigError: the directory holds none.
+  """
+  has_best = tf.train.latest_checkpoint(files.join(workdir, "best"))
+  return warm_start.checkpoint_path(
+    workdir, checkpoint if has_best else warm_start.LAST
+  )
+
+
+def fingerprint(data: prepared.PreparedDataset) -> str:
+  """What tells one dataset from another: its manifest's SHA-256."""
+  return files.sha256(files.join(data.directory, "manifest.json"))
+
+
+def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
+  """Checks that a run, where there is one, was trained on this dataset.
+
+  On another one its labels have other meanings, and the held-out recordings
+  may be those that it was trained on.
+
+  Raises:
+    ConfigError: it was trained on another dataset.
+  """
+  path = files.join(workdir, "run.json")
+  if not files.exists(path):
+    return
+  if files.read_json(path).get("dataset") != fingerprint(data):
+    raise errors.ConfigError(
+      f"{workdir}: this run was trained on another dataset than "
+      f"{data.directory}; name that one, or train in another directory"
+    )
 
 
 def untrained_embedder(

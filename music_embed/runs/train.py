@@ -84,6 +84,7 @@ def train(
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
   _check_workdir(workdir, texts)
+  restore.check_dataset(workdir, data)
   placement = (strategy or strategy_lib.OneDevice()).create()
   with placement.scope():
     restore.build(embedder, data, seed=seed)
@@ -96,7 +97,7 @@ def train(
       preprocess=_preprocess(data, augment),
       seed=seed,
     )
-  windows = _windows_per_step(tasks, data, seed)
+  windows = _windows_per_step(tasks, data, seed, placement.num_replicas_in_sync)
   if dry_run:
     _describe(embedder, tasks, loop, windows, texts)
     return
@@ -153,13 +154,21 @@ def _take_over(
 
 
 def _windows_per_step(
-  tasks: Sequence[task_lib.Task], data: prepared.PreparedDataset, seed: int
+  tasks: Sequence[task_lib.Task],
+  data: prepared.PreparedDataset,
+  seed: int,
+  replicas: int,
 ) -> int:
   """Network input windows of a global batch, over all tasks."""
   total = 0
   for task in tasks:
     batches = task.source.batches(data, seed=seed, first_step=0)
     shape = batches.element_spec[keys.LOG_MEL].shape
+    if shape[0] % replicas:
+      raise errors.ConfigError(
+        f"{type(task.source).__name__}: a global batch of {shape[0]} does not "
+        f"divide over {replicas} replicas"
+      )
     total += int(shape[:-2].num_elements())
   return total
 
@@ -194,7 +203,7 @@ def _write_texts(
       file.write(text)
   machine = {
     **runtime.settings(),
-    "dataset": files.sha256(files.join(data.directory, "manifest.json")),
+    "dataset": restore.fingerprint(data),
   }
   path = files.join(workdir, "run.json")
   if files.exists(path):

@@ -180,11 +180,7 @@ def distribute(
 
 
 def _split(value: tf.Tensor, replicas: int) -> tf.Tensor:
-  """`[batch, ...]` -> `[replicas, batch / replicas, ...]`, static shapes."""
+  """`[batch, ...]` -> `[replicas, batch / replicas, ...]`."""
   batch = value.shape[0]
-  if batch % replicas:
-    raise ValueError(
-      f"a global batch of {batch} does not divide over {replicas} replicas"
-    )
   shape = [replicas, batch // replicas, *value.shape[1:]]
   return tf.reshape(value, shape)

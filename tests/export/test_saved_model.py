@@ -276,6 +276,23 @@ def test_the_same_export_again_is_left_alone_and_another_refused(
   assert not exported.with_name("model.tmp").exists()
 
 
+def test_an_earlier_export_is_replaced_only_when_asked(
+  model, tmp_path: pathlib.Path
+) -> None:
+  output = tmp_path / "export"
+  output.mkdir()  # Empty: nothing to lose.
+  _save(model, output, top_k=1)
+  card = _save(model, output, top_k=2, overwrite=True)
+  assert json.loads((output / "model.json").read_text()) == card
+  assert card["top_k"] == 2
+  foreign = tmp_path / "foreign"
+  foreign.mkdir()
+  (foreign / "thesis.txt").write_text("mine")
+  with pytest.raises(errors.ConfigError, match="already holds something else"):
+    _save(model, foreign, overwrite=True)
+  assert (foreign / "thesis.txt").read_text() == "mine"
+
+
 def test_the_fingerprint_follows_weights_front_end_and_vocabulary() -> None:
   model = _model()
 

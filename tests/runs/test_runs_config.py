@@ -56,6 +56,8 @@ def test_the_operative_text_holds_defaults_that_no_file_sets():
     (["loop.LoopOptions.train_stepz = 1"], "train_stepz"),
     (["train.train.sed = 1"], "sed"),
     (["TRAIN_STEPZ = 1"], "TRAIN_STEPZ"),
+    (["seed = 1"], "seed"),
+    (["Train_Steps = 1"], "Train_Steps"),
     (["loop.LoopOption.train_steps = 1"], "LoopOption"),
     (["loop.LoopOptions.train_steps = %NOWHERE"], "NOWHERE"),
     (["loop.LoopOptions.train_steps = 0"], "train_steps"),

@@ -1,6 +1,7 @@
 """Tests of music_embed.runs.evaluate on a small dataset, with real runs."""
 
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -126,6 +127,39 @@ def _evaluate(runs, output, **changes):
 def evaluated(runs, tmp_path_factory):
   output = tmp_path_factory.mktemp("report")
   return output, _evaluate(runs, output)
+
+
+def test_the_same_evaluation_again_is_not_measured_again(
+  evaluated, runs, capsys
+):
+  output, first = evaluated
+  assert _evaluate(runs, output) == first
+  captured = capsys.readouterr()
+  assert "already evaluated" in captured.err
+  assert "random" in captured.out
+
+
+def test_other_settings_are_measured_anew(evaluated, runs, tmp_path, capsys):
+  output, first = evaluated
+  for name in ("report.json", "report.html"):
+    (tmp_path / name).write_bytes((output / name).read_bytes())
+  again = _evaluate(runs, tmp_path, seed=1)
+  assert "already evaluated" not in capsys.readouterr().err
+  assert again["link"]["random"] != first["link"]["random"]
+
+
+def test_a_run_on_another_dataset_is_refused(runs, tmp_path):
+  other = str(tmp_path / "dataset")
+  shutil.copytree(runs["dataset"], other)
+  path = f"{other}/manifest.json"
+  files.write_json(path, files.read_json(path) | {"seed": 7})
+  with pytest.raises(errors.ConfigError, match="trained on another dataset"):
+    _evaluate({**runs, "dataset": other}, tmp_path / "report")
+
+
+def test_no_resamples_are_refused_before_anything_is_read(runs, tmp_path):
+  with pytest.raises(errors.ConfigError, match="num_bootstrap = 0"):
+    evaluate.evaluate(**runs, output=str(tmp_path), num_bootstrap=0)
 
 
 def test_report_json_holds_every_system_with_its_numbers(evaluated):

@@ -216,6 +216,24 @@ def test_two_replicas_train(tiny_dataset, tmp_path, mirrored):
   assert len(history.read(str(tmp_path / "history.jsonl"))) == 3
 
 
+def test_a_batch_that_does_not_divide_is_named_before_anything_is_written(
+  tiny_dataset, tmp_path, mirrored
+):
+  class Two:
+    def create(self):
+      return mirrored(2)
+
+  source = triplets.TripletSource(batch_triplets=3)
+  with pytest.raises(errors.ConfigError, match="batch of 3 does not divide"):
+    _train(
+      tiny_dataset,
+      tmp_path / "run",
+      strategy=Two(),
+      tasks=[task.Task(triplet.TripletObjective(), source)],
+    )
+  assert not (tmp_path / "run").exists()
+
+
 def test_a_dry_run_describes_and_writes_nothing(tiny_dataset, tmp_path, capsys):
   _train(tiny_dataset, tmp_path / "run", dry_run=True)
   assert not (tmp_path / "run").exists()

@@ -59,6 +59,8 @@ def _head(report: Mapping[str, Any]) -> str:
   sizes = counts.get("recordings", {})
   facts = [f"{sizes[split]:,} {split}" for split in types.SPLITS if sizes]
   line = f"Recordings: {', '.join(facts)}. " if facts else ""
+  if "split_by" in counts:
+    line += f"Split by {counts['split_by']}. "
   if "evaluation_edges" in counts:
     line += (
       f"The evaluation part, which training never saw, has "
@@ -205,7 +207,7 @@ def _method(report: Mapping[str, Any]) -> str:
     f"{name} {value}" for name, value in report.get("settings", {}).items()
   )
   seconds = report.get("seconds")
-  took = f" The evaluation took {seconds:,.0f} s." if seconds else ""
+  took = f" The job took {seconds:,.0f} s." if seconds else ""
   return _section(
     "How it was measured",
     "A recording's embedding is the plain mean of its windows'. Label AUC is "
