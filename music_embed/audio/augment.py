@@ -41,6 +41,11 @@ class RandomEq:
     self._level_db = level_db
     self._log_offset = log_offset
 
+  @property
+  def log_offset(self) -> float:
+    """The front end's offset that it assumes."""
+    return self._log_offset
+
   def __call__(self, log_mel: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Applies a new curve to each window.
 

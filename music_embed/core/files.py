@@ -1,8 +1,9 @@
-"""Atomic files, checksums, JSON and shard names; local and object stores."""
+"""Atomic local files, locks, checksums, JSON and shard names."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -18,23 +19,47 @@ def is_remote(path: str) -> bool:
   return "://" in path
 
 
-def _gfile() -> Any:
-  import tensorflow as tf  # Slow to import: only where a remote path needs it.
+def require_local(path: str, flag: str) -> None:
+  """Refuses an object store where files are locked, appended and renamed.
 
-  return tf.io.gfile
+  Raises:
+    ConfigError: `path` is remote; names the flag.
+  """
+  if is_remote(path):
+    raise errors.ConfigError(
+      f"--{flag}={path}: must be on a local disk; copy it to the store after"
+    )
+
+
+@contextlib.contextmanager
+def exclusive(path: str, what: str) -> Iterator[None]:
+  """Holds a lock file while a directory is written.
+
+  Args:
+    path: the lock file; created where missing.
+    what: the directory, for the message.
+
+  Raises:
+    DataError: another process holds it.
+  """
+  with open(path, "w") as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise errors.DataError(
+        f"{what}: another process is writing here right now"
+      ) from error
+    yield
 
 
 def exists(path: str) -> bool:
   """Whether a file or directory is there."""
-  return _gfile().exists(path) if is_remote(path) else os.path.exists(path)
+  return os.path.exists(path)
 
 
 def make_dirs(path: str) -> None:
   """Creates a directory and its parents; one that exists is fine."""
-  if is_remote(path):
-    _gfile().makedirs(path)
-  else:
-    os.makedirs(path, exist_ok=True)
+  os.makedirs(path, exist_ok=True)
 
 
 def join(directory: str, *names: str) -> str:
@@ -53,10 +78,6 @@ def atomic_write(path: str, mode: str = "wb") -> Iterator[IO[Any]]:
   Yields:
     The open file. On an exception nothing is left behind.
   """
-  if is_remote(path):
-    with _gfile().GFile(path, mode) as file:  # Object stores write whole.
-      yield file
-    return
   temporary = f"{path}.tmp{os.getpid()}"
   kwargs: dict[str, Any] = (
     {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
@@ -94,9 +115,6 @@ def read_json(path: str) -> Any:
     DataError: the file is missing or is not JSON; names it.
   """
   try:
-    if is_remote(path):
-      with _gfile().GFile(path, "r") as file:
-        return json.loads(file.read())
     with open(path, encoding="utf-8") as file:
       return json.load(file)
   except FileNotFoundError as error:
@@ -108,8 +126,7 @@ def read_json(path: str) -> Any:
 def sha256(path: str) -> str:
   """Hexadecimal SHA-256 of a file's bytes."""
   digest = hashlib.sha256()
-  opener = _gfile().GFile if is_remote(path) else open
-  with opener(path, "rb") as file:
+  with open(path, "rb") as file:
     while block := file.read(1 << 20):
       digest.update(block)
   return digest.hexdigest()

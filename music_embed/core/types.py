@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from music_embed.core import errors
+
 
 @dataclasses.dataclass(frozen=True)
 class LogMelFrontEnd:
@@ -35,6 +37,15 @@ class LogMelFrontEnd:
   max_hz: float = 7_500.0
   log_offset: float = 0.01
   window_frames: int = 300
+
+  def __post_init__(self) -> None:
+    if self.frame_length > self.fft_length:
+      raise errors.ConfigError(
+        f"LogMelFrontEnd: frame_length {self.frame_length} exceeds fft_length "
+        f"{self.fft_length}"
+      )
+    if self.log_offset <= 0:
+      raise errors.ConfigError("LogMelFrontEnd.log_offset must be positive")
 
   @property
   def window_samples(self) -> int:

@@ -16,7 +16,7 @@ class ConvBlock(tf_keras.layers.Layer):
   """Convolution without bias, batch norm over all replicas, ReLU.
 
   Attributes:
-    convolution: the Keras layer, for counting.
+    convolution: the Keras layer.
   """
 
   def __init__(

@@ -14,9 +14,11 @@ class Objective(abc.ABC):
 
   Attributes:
     name: short name for summaries.
+    parts: parts of the network that it trains, by `Embedder.parts`.
   """
 
   name: str
+  parts: tuple[str, ...]
 
   @abc.abstractmethod
   def __call__(

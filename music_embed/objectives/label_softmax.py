@@ -41,6 +41,7 @@ class LabelSoftmaxObjective(base.Objective):
   """Eq. 2 over windows; windows of unlabelled recordings count for nothing."""
 
   name = "label_softmax"
+  parts = ("backbone", "projection", "label_head")
 
   def __init__(self, *, reduction: str = "mean") -> None:
     """Makes the objective.

@@ -24,6 +24,7 @@ class TripletObjective(base.Objective):
   """Eq. 1 over triplets, with negatives mined within the global batch."""
 
   name = "triplet"
+  parts = ("backbone", "projection")
 
   def __init__(
     self,

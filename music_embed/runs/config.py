@@ -164,6 +164,10 @@ def _resolve(
     raise _one_line(error) from error
   name = function.__name__
   for key, parameter in inspect.signature(function).parameters.items():
+    if key in given and key in arguments:
+      raise errors.ConfigError(
+        f"{name}.{key} is bound, but the command line gives it: use the flag"
+      )
     required = parameter.default is inspect.Parameter.empty
     unset = arguments.get(key, gin.REQUIRED) is gin.REQUIRED
     if required and unset and key not in given:

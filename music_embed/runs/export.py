@@ -30,8 +30,9 @@ def export(
     One line that says what was written.
 
   Raises:
-    ConfigError: `output` holds something else, or `top_k` is not positive.
-    DataError: there is no such checkpoint or dataset.
+    ConfigError: there is no such checkpoint, `output` holds something else,
+      or `top_k` is not positive.
+    DataError: there is no such dataset.
   """
   if top_k < 1:
     raise errors.ConfigError(f"--top_k={top_k}: must be at least 1")

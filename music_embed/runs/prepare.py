@@ -7,7 +7,7 @@ import sys
 
 import tqdm
 
-from music_embed.core import errors, types
+from music_embed.core import errors, files, types
 from music_embed.data.corpora import listening
 from music_embed.data.corpora import recordings as recordings_lib
 from music_embed.data.ingestion import job, shards, state
@@ -56,6 +56,7 @@ def prepare(
     DataError: a table cannot be used, no recording can, or `output` holds
       something else or another dataset.
   """
+  files.require_local(output, "output")
   options = options_lib.DatasetOptions(
     front_end=front_end or types.LogMelFrontEnd(),
     quantization=quantization or types.Quantization(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import tensorflow as tf
 import tf_keras
 
@@ -10,6 +12,9 @@ from music_embed.data.records import prepared
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config
 from music_embed.training import warm_start
+
+FINISHED_FILE = "finished.json"
+"""Stands in a run's directory once its stage has ended."""
 
 
 def build(
@@ -54,6 +59,7 @@ def load_embedder(
       another dataset.
   """
   check_dataset(workdir, data)
+  warn_unfinished(workdir)
   embedder = untrained_embedder(workdir, data, seed=0)
   warm_start.load_parts(embedder.parts, checkpoint_of(workdir, checkpoint))
   return embedder
@@ -65,6 +71,7 @@ def checkpoint_of(workdir: str, checkpoint: str) -> str:
   Raises:
     ConfigError: the directory holds none.
   """
+  _config_of(workdir)
   has_best = tf.train.latest_checkpoint(files.join(workdir, "best"))
   return warm_start.checkpoint_path(
     workdir, checkpoint if has_best else warm_start.LAST
@@ -95,6 +102,12 @@ def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
     )
 
 
+def warn_unfinished(workdir: str) -> None:
+  """Says on standard error where a run has not reached its end."""
+  if not files.exists(files.join(workdir, FINISHED_FILE)):
+    print(f"{workdir}: WARNING: this run has not finished", file=sys.stderr)
+
+
 def untrained_embedder(
   workdir: str, data: prepared.PreparedDataset, seed: int
 ) -> embedder_lib.Embedder:
@@ -110,11 +123,15 @@ def untrained_embedder(
   """
   from music_embed.runs import train  # Imports this module.
 
-  path = files.join(workdir, "config.gin")
-  if not files.exists(path):
-    raise errors.ConfigError(f"{workdir}: no training run here ({path})")
-  with open(path, encoding="utf-8") as file:
+  with open(_config_of(workdir), encoding="utf-8") as file:
     configured = config.parse_text(train.train, file.read())
   embedder = configured.arguments["embedder"]
   build(embedder, data, seed=seed)
   return embedder
+
+
+def _config_of(workdir: str) -> str:
+  path = files.join(workdir, "config.gin")
+  if not files.exists(path):
+    raise errors.ConfigError(f"{workdir}: no training run here ({path})")
+  return path

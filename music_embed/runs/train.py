@@ -83,13 +83,12 @@ def train(
   """
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
-  _check_workdir(workdir, texts)
-  restore.check_dataset(workdir, data)
+  _check(workdir, texts, data, plateau, validation, augment)
   placement = (strategy or strategy_lib.OneDevice()).create()
   with placement.scope():
     restore.build(embedder, data, seed=seed)
-    if warm_start is not None:
-      _take_over(embedder, warm_start)
+    if warm_start is not None and not _has_checkpoint(workdir):
+      _take_over(embedder, warm_start, data)
     trainer = trainer_lib.Trainer(
       embedder=embedder,
       tasks=tasks,
@@ -102,12 +101,42 @@ def train(
     _describe(embedder, tasks, loop, windows, texts)
     return
   files.make_dirs(workdir)
-  _write_texts(workdir, texts, data)
+  with files.exclusive(files.join(workdir, "lock"), workdir):
+    _write_texts(workdir, texts, data)
+    _run(
+      workdir=workdir,
+      data=data,
+      trainer=trainer,
+      placement=placement,
+      tasks=tasks,
+      loop=loop,
+      plateau=plateau,
+      validation=validation,
+      seed=seed,
+      windows=windows,
+    )
+
+
+def _run(
+  *,
+  workdir: str,
+  data: prepared.PreparedDataset,
+  trainer: trainer_lib.Trainer,
+  placement: tf.distribute.Strategy,
+  tasks: Sequence[task_lib.Task],
+  loop: loop_lib.LoopOptions,
+  plateau: plateau_lib.Plateau | None,
+  validation: validation_lib.Validation | None,
+  seed: int,
+  windows: int,
+) -> None:
+  """Trains from the last checkpoint on; the workdir is this process's."""
   stage = loop_lib.Loop(
     trainer=trainer, options=loop, workdir=workdir, plateau=plateau
   )
   _announce(workdir, stage, loop)
   if stage.finished:
+    _note_finished(workdir, stage)
     return
   trainer.set_dataset(
     trainer_lib.distribute(
@@ -121,6 +150,13 @@ def train(
       total_steps=loop.train_steps,
       windows_per_step=windows,
     ),
+  )
+  _note_finished(workdir, stage)
+
+
+def _note_finished(workdir: str, stage: loop_lib.Loop) -> None:
+  files.write_json(
+    files.join(workdir, restore.FINISHED_FILE), {"step": stage.step}
   )
 
 
@@ -138,8 +174,15 @@ def _preprocess(
   return preprocess
 
 
+def _has_checkpoint(workdir: str) -> bool:
+  path = files.join(workdir, "checkpoints")
+  return tf.train.latest_checkpoint(path) is not None
+
+
 def _take_over(
-  embedder: embedder_lib.Embedder, warm_start: warm_start_lib.WarmStart
+  embedder: embedder_lib.Embedder,
+  warm_start: warm_start_lib.WarmStart,
+  data: prepared.PreparedDataset,
 ) -> None:
   for part in warm_start.parts:
     if part not in embedder.parts:
@@ -147,9 +190,12 @@ def _take_over(
         f"WarmStart.parts names {part!r}; the network has "
         f"{', '.join(sorted(embedder.parts))}"
       )
+  path = warm_start.path()
+  if not warm_start.other_dataset:
+    restore.check_dataset(warm_start.workdir, data)
+  restore.warn_unfinished(warm_start.workdir)
   warm_start_lib.load_parts(
-    {part: embedder.parts[part] for part in warm_start.parts},
-    warm_start.path(),
+    {part: embedder.parts[part] for part in warm_start.parts}, path
   )
 
 
@@ -173,9 +219,31 @@ def _windows_per_step(
   return total
 
 
+def _check(
+  workdir: str,
+  texts: RunTexts,
+  data: prepared.PreparedDataset,
+  plateau: plateau_lib.Plateau | None,
+  validation: validation_lib.Validation | None,
+  augment: Augment | None,
+) -> None:
+  """Everything that can be known to be wrong before anything is built."""
+  files.require_local(workdir, "workdir")
+  _check_workdir(workdir, texts)
+  restore.check_dataset(workdir, data)
+  if plateau is not None and validation is None:
+    plateau.require_training_measure()
+  offset = getattr(augment, "log_offset", data.front_end.log_offset)
+  if offset != data.front_end.log_offset:
+    raise errors.ConfigError(
+      f"{type(augment).__name__}.log_offset is {offset}, the dataset's front "
+      f"end has {data.front_end.log_offset}"
+    )
+
+
 def _check_workdir(workdir: str, texts: RunTexts) -> None:
   path = files.join(workdir, "config.gin")
-  if not files.exists(path):
+  if not files.exists(path) or not _has_checkpoint(workdir):
     return
   with open(path, encoding="utf-8") as file:
     before = file.read().splitlines()

@@ -100,8 +100,8 @@ class Loop:
   @property
   def finished(self) -> bool:
     """Whether the stage has run its steps or has levelled off."""
-    level = self._plateau is not None and self._plateau.is_level(self._step)
-    return self._step >= self._options.train_steps or level
+    level = self._plateau is not None and self._plateau.is_level(self.step)
+    return self.step >= self._options.train_steps or level
 
   def run(
     self, *, validate: Validate | None, progress: progress_lib.Progress
@@ -112,23 +112,24 @@ class Loop:
       DataError: the loss is not finite; the last checkpoint stays.
     """
     controller = self._controller(progress)
-    progress.start(self._step)
+    progress.start(self.step)
     if self.first_step == 0 and not self._checkpoints.latest_checkpoint:
       self._save()
     while not self.finished:
       interval = self._options.validation_steps
-      stop = (self._step // interval + 1) * interval
+      stop = (self.step // interval + 1) * interval
       with _quiet_orbit():
         controller.train(
           min(stop, self._options.train_steps), checkpoint_at_completion=False
         )
       if validate is not None:
-        self._validate(validate, controller)
+        self._validate(validate, controller, progress)
       self._save()
-      progress.start(self._step)
+      progress.start(self.step)
 
   @property
-  def _step(self) -> int:
+  def step(self) -> int:
+    """The step that training is at."""
     return int(self._trainer.global_step.numpy())
 
   def _state(self) -> tf.train.Checkpoint:
@@ -173,42 +174,62 @@ class Loop:
     for name, value in values.items():
       if not math.isfinite(value):
         raise errors.DataError(
-          f"{self._workdir}: {name} is {value} at step {self._step}; the last "
+          f"{self._workdir}: {name} is {value} at step {self.step}; the last "
           f"checkpoint is kept: lower the learning rate or check the data"
         )
-    self._history.append(step=self._step, split="train", values=values)
-    progress.report(self._step, values)
+    self._history.append(step=self.step, split="train", values=values)
+    progress.report(self.step, values)
     for name, value in values.items():
       if name.endswith("/collapsed") and value > _COLLAPSED:
         progress.warn(
           f"{name} is {value:.2f}: the loss sits at the margin, since all "
           f"embeddings are nearly equal; lower the learning rate"
         )
-    if self._plateau is not None and self._plateau.measure in values:
-      self._plateau.update(self._step, values[self._plateau.measure])
+    plateau = self._plateau
+    if plateau is not None and not plateau.measure.startswith("validation/"):
+      self._update_plateau(plateau, plateau.measure, values)
 
-  def _validate(self, validate: Validate, controller: orbit.Controller) -> None:
+  def _validate(
+    self,
+    validate: Validate,
+    controller: orbit.Controller,
+    progress: progress_lib.Progress,
+  ) -> None:
     values = dict(validate(self._trainer.embedder))
-    self._history.append(step=self._step, split="validation", values=values)
+    self._history.append(step=self.step, split="validation", values=values)
     controller.summary_manager.write_summaries(
       {f"validation/{name}": value for name, value in values.items()}
     )
     plateau = self._plateau
     if plateau is not None and plateau.measure.startswith("validation/"):
       name = plateau.measure.removeprefix("validation/")
-      if name not in values:
-        raise errors.ConfigError(
-          f"Plateau.measure {plateau.measure!r}: validation gives "
-          f"{', '.join(sorted(values))}"
-        )
-      plateau.update(self._step, values[name])
+      self._update_plateau(plateau, name, values)
     score = values.get(self._options.best_measure)
-    if score is not None and score > float(self._best.numpy()):
+    if score is None:
+      progress.warn(
+        f"validation gives no {self._options.best_measure!r} "
+        f"(LoopOptions.best_measure) but {', '.join(sorted(values)) or 'none'}"
+        f": no best checkpoint is kept, the last one will be used"
+      )
+    elif score > float(self._best.numpy()):
       self._best.assign(score)
-      self._best_checkpoints.save(checkpoint_number=self._step)
+      self._best_checkpoints.save(checkpoint_number=self.step)
+
+  def _update_plateau(
+    self,
+    plateau: plateau_lib.Plateau,
+    name: str,
+    values: Mapping[str, float],
+  ) -> None:
+    if name not in values:
+      raise errors.ConfigError(
+        f"Plateau.measure {plateau.measure!r}: there are only "
+        f"{', '.join(sorted(values)) or 'no measures'}"
+      )
+    plateau.update(self.step, values[name])
 
   def _save(self) -> None:
-    self._checkpoints.save(checkpoint_number=self._step)
+    self._checkpoints.save(checkpoint_number=self.step)
 
 
 def _parts(trainer: trainer_lib.Trainer) -> tf.train.Checkpoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import tf_keras
@@ -80,13 +80,25 @@ class PartOptimizer:
 
 
 def check_parts(
-  optimizers: Sequence[PartOptimizer], parts: Mapping[str, Any]
+  optimizers: Sequence[PartOptimizer],
+  parts: Mapping[str, Any],
+  used: Set[str],
 ) -> None:
-  """Checks that every named part exists and has one optimiser.
+  """Checks that every named part exists, is used, and has one optimiser.
+
+  Args:
+    optimizers: of the stage.
+    parts: the network's, by name.
+    used: those that the stage's objectives need.
 
   Raises:
-    ConfigError: an unknown part, or one that two optimisers claim.
+    ConfigError: a part is unknown, missing, unused, or claimed twice.
   """
+  for part in sorted(used - parts.keys()):
+    raise errors.ConfigError(
+      f"an objective of this stage needs the part {part!r}, which the network "
+      f"lacks: bind Embedder.{part}"
+    )
   seen: set[str] = set()
   for optimizer in optimizers:
     for part in optimizer.parts:
@@ -94,6 +106,11 @@ def check_parts(
         raise errors.ConfigError(
           f"PartOptimizer.parts names {part!r}; the network has "
           f"{', '.join(sorted(parts))}"
+        )
+      if part not in used:
+        raise errors.ConfigError(
+          f"PartOptimizer.parts names {part!r}, which no objective of this "
+          f"stage trains"
         )
       if part in seen:
         raise errors.ConfigError(

@@ -6,6 +6,8 @@ import math
 
 import tensorflow as tf
 
+from music_embed.core import errors
+
 
 class Plateau(tf.Module):
   """Watches a smoothed measure; its state is saved with the checkpoint.
@@ -58,6 +60,17 @@ class Plateau(tf.Module):
     self.best = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
     self.best_step = tf.Variable(0, dtype=tf.int64, trainable=False)
 
+  def require_training_measure(self) -> None:
+    """Checks that the measure needs no validation.
+
+    Raises:
+      ConfigError: it does.
+    """
+    if self.measure.startswith("validation/"):
+      raise errors.ConfigError(
+        f"Plateau.measure is {self.measure!r}, but the stage has no validation"
+      )
+
   def update(self, step: int, value: float) -> bool:
     """Takes one value and says whether the measure is level.
 
@@ -81,6 +94,8 @@ class Plateau(tf.Module):
     return self.is_level(step)
 
   def is_level(self, step: int) -> bool:
-    """Whether patience has run out at `step`."""
+    """Whether patience has run out at `step`; never without a value."""
+    if math.isnan(float(self.smoothed.numpy())):
+      return False
     waited = step - int(self.best_step.numpy())
     return step >= self._min_steps and waited >= self._patience_steps

@@ -9,7 +9,7 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
-from music_embed.core import keys
+from music_embed.core import errors, keys
 from music_embed.training import optimizers as optimizers_lib
 from music_embed.training import task as task_lib
 
@@ -43,13 +43,20 @@ class Trainer(orbit.StandardTrainer):
         float windows, on the device.
       seed: of the augmentation.
     """
+    names = [task.objective.name for task in tasks]
+    if len(set(names)) < len(names):
+      raise errors.ConfigError(
+        f"two tasks have the same objective ({', '.join(names)}): their "
+        f"measures would hide each other"
+      )
     self.embedder = embedder
     self.global_step = orbit.utils.create_global_step()
     self._strategy = tf.distribute.get_strategy()
     self._tasks = tuple(tasks)
     self._preprocess = preprocess
     self._seed = seed
-    optimizers_lib.check_parts(optimizers, embedder.parts)
+    used = {part for task in tasks for part in task.objective.parts}
+    optimizers_lib.check_parts(optimizers, embedder.parts, used)
     self._set_trainable(optimizers)
     self._groups = [
       (_variables(embedder, options.parts), options.create())
@@ -103,10 +110,11 @@ class Trainer(orbit.StandardTrainer):
         name = task.objective.name
         metrics[f"{name}/loss"] = loss
         metrics.update({f"{name}/{k}": v for k, v in values.items()})
-    flat = [v for variables, _ in self._groups for v in variables]
-    gradients = iter(tape.gradient(total, flat))
-    for variables, optimizer in self._groups:
-      optimizer.apply_gradients([(next(gradients), v) for v in variables])
+    gradients = tape.gradient(total, [v for v, _ in self._groups])
+    for own, (variables, optimizer) in zip(
+      gradients, self._groups, strict=True
+    ):
+      optimizer.apply_gradients(zip(own, variables, strict=True))
     return metrics
 
   def _prepared(self, batch: Batch, index: int) -> dict[str, tf.Tensor]:

@@ -25,11 +25,14 @@ class WarmStart:
     workdir: directory of the earlier run.
     parts: names among "backbone", "projection", "label_head".
     checkpoint: "last" or "best" (by that run's validation).
+    other_dataset: whether the earlier run may be one on another dataset; its
+      training may then have seen what this one holds out.
   """
 
   workdir: str
   parts: Sequence[str] = ("backbone", "projection")
   checkpoint: str = LAST
+  other_dataset: bool = False
 
   def path(self) -> str:
     """The checkpoint's prefix.
@@ -56,7 +59,16 @@ def checkpoint_path(workdir: str, which: str) -> str:
       f"{directory}: no checkpoint; train that stage first, or correct the "
       f"directory"
     )
+  if step_of(path) == 0:
+    raise errors.ConfigError(
+      f"{workdir}: only the initial weights are there; train it first"
+    )
   return path
+
+
+def step_of(path: str) -> int:
+  """The training step of a checkpoint's prefix."""
+  return int(path.rsplit("-", 1)[1])
 
 
 def load_parts(parts: Mapping[str, tf_keras.layers.Layer], path: str) -> None:

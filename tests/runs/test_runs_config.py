@@ -94,3 +94,8 @@ def test_a_function_that_no_file_names_still_needs_its_arguments():
   with pytest.raises(errors.ConfigError, match="job.size is required"):
     config.load(job)
   assert config.load(job, given=["size"]).arguments == {}
+
+
+def test_a_binding_of_what_a_flag_gives_is_refused():
+  with pytest.raises(errors.ConfigError, match="train.dry_run is bound, but"):
+    _load("train.train.dry_run = True")

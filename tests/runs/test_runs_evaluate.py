@@ -55,7 +55,7 @@ def _write_dataset(directory: str) -> None:
     front_end=types.LogMelFrontEnd(),
     quantization=types.Quantization(),
     seed=0,
-    options={},
+    options={"splits": {"by": "recording"}},
     inputs={},
     splits=_SPLITS,
     counts={"labels": len(_WORDS)},

@@ -1,11 +1,13 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_embed.core import errors
+from music_embed.audio import augment
+from music_embed.core import errors, files
 from music_embed.data.pipeline import labelled, triplets
 from music_embed.data.records import prepared
 from music_embed.models import embedder as embedder_lib
@@ -234,6 +236,78 @@ def test_a_batch_that_does_not_divide_is_named_before_anything_is_written(
   assert not (tmp_path / "run").exists()
 
 
+def test_a_plateau_on_a_measure_that_there_is_not_is_named(
+  tiny_dataset, tmp_path
+):
+  with pytest.raises(errors.ConfigError, match=r"'triplet/los'.*triplet/loss"):
+    _train(
+      tiny_dataset,
+      tmp_path,
+      plateau=plateau.Plateau(measure="triplet/los", patience_steps=1),
+    )
+
+
+def test_a_best_measure_that_there_is_not_is_said(
+  tiny_dataset, tmp_path, capsys
+):
+  options = loop.LoopOptions(2, 1, 2, best_measure="link_app")
+  _train(tiny_dataset, tmp_path, loop=options)
+  assert "validation gives no 'link_app'" in capsys.readouterr().err
+
+
+def test_a_run_that_never_trained_cannot_start_another(
+  tiny_dataset, tmp_path, monkeypatch
+):
+  def interrupt(self, step, values):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as context:
+    context.setattr(progress.Progress, "report", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+      _train(tiny_dataset, tmp_path / "killed")
+  with pytest.raises(errors.ConfigError, match="only the initial weights"):
+    _train(
+      tiny_dataset,
+      tmp_path / "next",
+      warm_start=warm_start.WarmStart(str(tmp_path / "killed"), _NETWORK),
+    )
+
+
+def test_a_warm_start_from_a_run_on_another_dataset_is_refused(
+  undisturbed, tiny_dataset, tmp_path
+):
+  other = str(tmp_path / "dataset")
+  shutil.copytree(tiny_dataset, other)
+  path = f"{other}/manifest.json"
+  files.write_json(path, files.read_json(path) | {"seed": 7})
+  start = warm_start.WarmStart(undisturbed, _NETWORK)
+  with pytest.raises(errors.ConfigError, match="trained on another dataset"):
+    _train(other, tmp_path / "run", warm_start=start)
+  allowed = warm_start.WarmStart(undisturbed, _NETWORK, other_dataset=True)
+  _train(other, tmp_path / "run", warm_start=allowed, steps=2)
+
+
+def test_a_begun_stage_goes_on_without_the_stage_that_it_started_from(
+  undisturbed, tiny_dataset, tmp_path
+):
+  earlier = tmp_path / "earlier"
+  shutil.copytree(undisturbed, earlier)
+  start = warm_start.WarmStart(str(earlier), _NETWORK)
+  _train(tiny_dataset, tmp_path / "run", warm_start=start, steps=2)
+  shutil.rmtree(earlier)
+  _train(tiny_dataset, tmp_path / "run", warm_start=start, steps=4)
+  assert history.read(str(tmp_path / "run" / "history.jsonl"))[-1]["step"] == 4
+
+
+def test_two_processes_cannot_train_in_one_directory(tiny_dataset, tmp_path):
+  tmp_path.joinpath("run").mkdir()
+  with (
+    files.exclusive(str(tmp_path / "run" / "lock"), "run"),
+    pytest.raises(errors.DataError, match="another process is writing"),
+  ):
+    _train(tiny_dataset, tmp_path / "run", steps=2)
+
+
 def test_a_dry_run_describes_and_writes_nothing(tiny_dataset, tmp_path, capsys):
   _train(tiny_dataset, tmp_path / "run", dry_run=True)
   assert not (tmp_path / "run").exists()
@@ -285,6 +359,25 @@ def test_a_collapse_is_reported(tiny_dataset, tmp_path, capsys):
     (
       {"optimizers": [optimizers.PartOptimizer(("label_head",), 1.0)]},
       "label_head",
+    ),
+    (
+      {
+        "plateau": plateau.Plateau(measure="validation/x", patience_steps=1),
+        "validation": None,
+      },
+      "validation/x",
+    ),
+    (
+      {"tasks": [_triplet_task(), _triplet_task()]},
+      "same objective",
+    ),
+    (
+      {"tasks": [_label_task()]},
+      "needs the part 'label_head'",
+    ),
+    (
+      {"augment": augment.RandomEq(gain_db=1.0, log_offset=0.5)},
+      "log_offset is 0.5",
     ),
     (
       {"warm_start": warm_start.WarmStart("nowhere", _NETWORK)},

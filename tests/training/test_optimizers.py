@@ -48,10 +48,24 @@ def test_an_unknown_optimizer_or_field_is_a_config_error(wrong):
 def test_an_unknown_part_is_named_with_those_there_are():
   with pytest.raises(errors.ConfigError, match="'head'.*backbone, projection"):
     optimizers_lib.check_parts(
-      [_options(parts=("head",))], {"backbone": 1, "projection": 2}
+      [_options(parts=("head",))], {"backbone": 1, "projection": 2}, set()
+    )
+
+
+def test_a_part_that_no_objective_trains_is_named():
+  with pytest.raises(errors.ConfigError, match="'backbone', which no objec"):
+    optimizers_lib.check_parts([_options()], {"backbone": 1}, set())
+
+
+def test_a_part_that_an_objective_needs_and_the_network_lacks_is_named():
+  with pytest.raises(errors.ConfigError, match="needs the part 'label_head'"):
+    optimizers_lib.check_parts(
+      [_options()], {"backbone": 1}, {"backbone", "label_head"}
     )
 
 
 def test_a_part_with_two_optimizers_is_refused():
   with pytest.raises(errors.ConfigError, match="'backbone' has two"):
-    optimizers_lib.check_parts([_options(), _options()], {"backbone": 1})
+    optimizers_lib.check_parts(
+      [_options(), _options()], {"backbone": 1}, {"backbone"}
+    )

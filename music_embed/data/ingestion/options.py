@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from music_embed.core import errors, files, types
@@ -63,6 +64,15 @@ class DatasetOptions:
   vocabulary: vocabulary.VocabularyOptions
   graph: sanitize.GraphOptions
   seed: int
+
+  def __post_init__(self) -> None:
+    silence = math.log(self.front_end.log_offset)
+    if self.quantization.low > silence:
+      raise errors.ConfigError(
+        f"Quantization.low {self.quantization.low} is above silence, "
+        f"log(LogMelFrontEnd.log_offset) = {silence:.3f}: quiet sounds would "
+        f"be lost"
+      )
 
 
 def describe_request(

@@ -25,6 +25,7 @@ from music_embed.data.ingestion import featurize
 from music_embed.data.ingestion import worker as worker_lib
 
 _ATTEMPTS = 2
+_LONGEST_POLL_S = 2.0
 _THREAD_VARIABLES = (
   "OMP_NUM_THREADS",
   "OPENBLAS_NUM_THREADS",
@@ -72,11 +73,11 @@ class _Worker:
     theirs.close()
     self.ready = False
     self.tasks: collections.deque[_Task] = collections.deque()
-    self.busy_since = time.monotonic()
+    self.busy_s = 0.0
 
   def send(self, task: _Task) -> None:
     if not self.tasks:
-      self.busy_since = time.monotonic()
+      self.busy_s = 0.0
     self.tasks.append(task)
     # If it has died, receiving will tell, and the task be sent elsewhere.
     with contextlib.suppress(OSError):
@@ -89,7 +90,7 @@ class _Worker:
       if message != worker_lib.READY:
         raise RuntimeError("an ingestion worker did not say that it is ready")
       self.ready = True
-      self.busy_since = time.monotonic()
+      self.busy_s = 0.0
       return {}, b""
     return json.loads(message), self.connection.recv_bytes()
 
@@ -131,6 +132,7 @@ class WorkerPool:
       max_duration_s: audio after this time is not used.
       time_limit_s: wall-clock time that a file may take.
     """
+    self._counted_at = time.monotonic()
     self._num_workers = num_workers
     self._num_bins = front_end.num_bins
     self._time_limit_s = time_limit_s
@@ -213,11 +215,19 @@ class WorkerPool:
         continue
       if header:
         task = worker.tasks.popleft()
-        worker.busy_since = time.monotonic()
+        worker.busy_s = 0.0
         self._outcomes[task.number] = self._outcome(header, payload)
-    limit = time.monotonic() - self._time_limit_s
+    self._count_time()
+
+  def _count_time(self) -> None:
+    """Ends workers over their limit; a stopped job's time does not count."""
+    now = time.monotonic()
+    polled_s = min(now - self._counted_at, _LONGEST_POLL_S)
+    self._counted_at = now
     for worker in list(self._workers):
-      if worker.ready and worker.tasks and worker.busy_since < limit:
+      worker.busy_s += polled_s
+      over = worker.busy_s > self._time_limit_s
+      if worker.ready and worker.tasks and over:
         self._bury(worker, kill=True)
 
   def _outcome(self, header: dict[str, Any], payload: bytes) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -48,10 +47,10 @@ class State:
 
   def discard(self, plan: Sequence[shards.Shard]) -> None:
     """Removes all shards and results, so that the next run starts anew."""
-    shutil.rmtree(os.path.join(self.output, _FOLDER))
     for shard in plan:
       with contextlib.suppress(FileNotFoundError):
         os.unlink(os.path.join(self.output, shard.name))
+    shutil.rmtree(os.path.join(self.output, _FOLDER))  # Last: it owns them.
 
   def _result_path(self, shard: shards.Shard) -> str:
     return os.path.join(self.output, _FOLDER, f"{shard.name}.json")
@@ -106,13 +105,7 @@ def unfinished(output: str, request: dict[str, Any]) -> Iterator[State]:
   """
   folder = os.path.join(output, _FOLDER)
   files.make_dirs(folder)
-  with open(os.path.join(folder, _LOCK_FILE), "w") as lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      raise errors.DataError(
-        f"{output}: another process is preparing it right now"
-      ) from error
+  with files.exclusive(os.path.join(folder, _LOCK_FILE), output):
     files.remove_leftovers(output)
     files.remove_leftovers(folder)
     files.write_json(os.path.join(folder, _PLAN_FILE), request)

@@ -28,7 +28,7 @@ def factorize(
     num_factors: dimensions of a vector.
     iterations: rounds of alternating least squares.
     regularization: l2 penalty of the factors.
-    alpha: confidence of an edge beyond that of a missing one, which is 1.
+    alpha: confidence of an edge; that of a missing one is 1.
     seed: of the initial factors.
 
   Returns:

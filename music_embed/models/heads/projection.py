@@ -16,7 +16,7 @@ class Projection(tf_keras.layers.Layer):
 
   Attributes:
     dim: width of the embedding.
-    dense: the Keras layer, for counting.
+    dense: the Keras layer.
   """
 
   def __init__(self, *, dim: int = 128, normalize: bool = True) -> None:
