@@ -18,6 +18,7 @@ from music_embed.evaluation import (
 from music_embed.evaluation.page import page
 from music_embed.evaluation.systems import Parts, System
 from music_embed.runs import compared, restore
+from music_embed.runs import workdir as workdir_lib
 from music_embed.training import history
 
 _RESERVED = ("random", "audio_statistics", "ridge", "untrained", "wmf")
@@ -135,7 +136,7 @@ def _inputs(
 ) -> dict[str, Any]:
   """What a report depends on, by content."""
   return {
-    "dataset": restore.fingerprint(data),
+    "dataset": workdir_lib.fingerprint(data),
     "models": {
       name: files.sha256(restore.checkpoint_of(workdir, checkpoint) + ".index")
       for name, workdir in models.items()
@@ -230,7 +231,7 @@ def _write(
   output: str, measured: Mapping[str, Any], points: topic_map.TopicMap
 ) -> None:
   curves = {
-    name: history.read(files.join(workdir, "history.jsonl"))
+    name: history.read(files.join(workdir, workdir_lib.HISTORY_FILE))
     for name, workdir in measured["models"].items()
   }
   files.make_dirs(output)

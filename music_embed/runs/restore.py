@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 import tensorflow as tf
 import tf_keras
 
-from music_embed.core import errors, files
+from music_embed.core import files
 from music_embed.data.records import prepared
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config
+from music_embed.runs import workdir as workdir_lib
 from music_embed.training import warm_start
-
-FINISHED_FILE = "finished.json"
-"""Stands in a run's directory once its stage has ended."""
 
 
 def build(
@@ -58,8 +54,8 @@ def load_embedder(
     ConfigError: the directory holds no run, no checkpoint, or a run on
       another dataset.
   """
-  check_dataset(workdir, data)
-  warn_unfinished(workdir)
+  workdir_lib.check_dataset(workdir, data)
+  workdir_lib.warn_unfinished(workdir)
   embedder = untrained_embedder(workdir, data, seed=0)
   warm_start.load_parts(embedder.parts, checkpoint_of(workdir, checkpoint))
   return embedder
@@ -71,41 +67,11 @@ def checkpoint_of(workdir: str, checkpoint: str) -> str:
   Raises:
     ConfigError: the directory holds none.
   """
-  _config_of(workdir)
+  workdir_lib.config_path(workdir)
   has_best = tf.train.latest_checkpoint(files.join(workdir, "best"))
   return warm_start.checkpoint_path(
     workdir, checkpoint if has_best else warm_start.LAST
   )
-
-
-def fingerprint(data: prepared.PreparedDataset) -> str:
-  """What tells one dataset from another: its manifest's SHA-256."""
-  return files.sha256(files.join(data.directory, "manifest.json"))
-
-
-def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
-  """Checks that a run, where there is one, was trained on this dataset.
-
-  On another one its labels have other meanings, and the held-out recordings
-  may be those that it was trained on.
-
-  Raises:
-    ConfigError: it was trained on another dataset.
-  """
-  path = files.join(workdir, "run.json")
-  if not files.exists(path):
-    return
-  if files.read_json(path).get("dataset") != fingerprint(data):
-    raise errors.ConfigError(
-      f"{workdir}: this run was trained on another dataset than "
-      f"{data.directory}; name that one, or train in another directory"
-    )
-
-
-def warn_unfinished(workdir: str) -> None:
-  """Says on standard error where a run has not reached its end."""
-  if not files.exists(files.join(workdir, FINISHED_FILE)):
-    print(f"{workdir}: WARNING: this run has not finished", file=sys.stderr)
 
 
 def untrained_embedder(
@@ -123,15 +89,8 @@ def untrained_embedder(
   """
   from music_embed.runs import train  # Imports this module.
 
-  with open(_config_of(workdir), encoding="utf-8") as file:
+  with open(workdir_lib.config_path(workdir), encoding="utf-8") as file:
     configured = config.parse_text(train.train, file.read())
   embedder = configured.arguments["embedder"]
   build(embedder, data, seed=seed)
   return embedder
-
-
-def _config_of(workdir: str) -> str:
-  path = files.join(workdir, "config.gin")
-  if not files.exists(path):
-    raise errors.ConfigError(f"{workdir}: no training run here ({path})")
-  return path

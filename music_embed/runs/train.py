@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,8 +11,9 @@ import tensorflow as tf
 from music_embed.core import errors, files, keys
 from music_embed.data.records import prepared, quantize
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import restore, runtime
+from music_embed.runs import restore
 from music_embed.runs import validation as validation_lib
+from music_embed.runs import workdir as workdir_lib
 from music_embed.training import loop as loop_lib
 from music_embed.training import optimizers as optimizers_lib
 from music_embed.training import plateau as plateau_lib
@@ -27,17 +26,7 @@ from music_embed.training import warm_start as warm_start_lib
 Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@dataclasses.dataclass(frozen=True)
-class RunTexts:
-  """What is written beside a run so that it can be read and repeated.
-
-  Attributes:
-    config: gin's `config_str()`: parse this to run again.
-    operative: gin's `operative_config_str()`: what was in force.
-  """
-
-  config: str = ""
-  operative: str = ""
+RunTexts = workdir_lib.RunTexts
 
 
 def train(
@@ -87,7 +76,7 @@ def train(
   placement = (strategy or strategy_lib.OneDevice()).create()
   with placement.scope():
     restore.build(embedder, data, seed=seed)
-    if warm_start is not None and not _has_checkpoint(workdir):
+    if warm_start is not None and not workdir_lib.has_begun(workdir):
       _take_over(embedder, warm_start, data)
     trainer = trainer_lib.Trainer(
       embedder=embedder,
@@ -102,62 +91,25 @@ def train(
     return
   files.make_dirs(workdir)
   with files.exclusive(files.join(workdir, "lock"), workdir):
-    _write_texts(workdir, texts, data)
-    _run(
-      workdir=workdir,
-      data=data,
-      trainer=trainer,
-      placement=placement,
-      tasks=tasks,
-      loop=loop,
-      plateau=plateau,
-      validation=validation,
-      seed=seed,
-      windows=windows,
+    workdir_lib.write(workdir, texts, data)
+    stage = loop_lib.Loop(
+      trainer=trainer, options=loop, workdir=workdir, plateau=plateau
     )
-
-
-def _run(
-  *,
-  workdir: str,
-  data: prepared.PreparedDataset,
-  trainer: trainer_lib.Trainer,
-  placement: tf.distribute.Strategy,
-  tasks: Sequence[task_lib.Task],
-  loop: loop_lib.LoopOptions,
-  plateau: plateau_lib.Plateau | None,
-  validation: validation_lib.Validation | None,
-  seed: int,
-  windows: int,
-) -> None:
-  """Trains from the last checkpoint on; the workdir is this process's."""
-  stage = loop_lib.Loop(
-    trainer=trainer, options=loop, workdir=workdir, plateau=plateau
-  )
-  _announce(workdir, stage, loop)
-  if stage.finished:
-    _note_finished(workdir, stage)
-    return
-  trainer.set_dataset(
-    trainer_lib.distribute(
-      tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
-    )
-  )
-  stage.run(
-    validate=validation.measure(data) if validation is not None else None,
-    progress=progress_lib.Progress(
-      name=os.path.basename(os.path.normpath(workdir)),
-      total_steps=loop.train_steps,
-      windows_per_step=windows,
-    ),
-  )
-  _note_finished(workdir, stage)
-
-
-def _note_finished(workdir: str, stage: loop_lib.Loop) -> None:
-  files.write_json(
-    files.join(workdir, restore.FINISHED_FILE), {"step": stage.step}
-  )
+    _announce(workdir, stage)
+    if not stage.finished:
+      batches = trainer_lib.distribute(
+        tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
+      )
+      trainer.set_dataset(batches)
+      stage.run(
+        validate=validation.measure(data) if validation is not None else None,
+        progress=progress_lib.Progress(
+          name=os.path.basename(os.path.normpath(workdir)),
+          total_steps=loop.train_steps,
+          windows_per_step=windows,
+        ),
+      )
+    workdir_lib.note_finished(workdir, stage.step)
 
 
 def _preprocess(
@@ -174,11 +126,6 @@ def _preprocess(
   return preprocess
 
 
-def _has_checkpoint(workdir: str) -> bool:
-  path = files.join(workdir, "checkpoints")
-  return tf.train.latest_checkpoint(path) is not None
-
-
 def _take_over(
   embedder: embedder_lib.Embedder,
   warm_start: warm_start_lib.WarmStart,
@@ -192,8 +139,8 @@ def _take_over(
       )
   path = warm_start.path()
   if not warm_start.other_dataset:
-    restore.check_dataset(warm_start.workdir, data)
-  restore.warn_unfinished(warm_start.workdir)
+    workdir_lib.check_dataset(warm_start.workdir, data)
+  workdir_lib.warn_unfinished(warm_start.workdir)
   warm_start_lib.load_parts(
     {part: embedder.parts[part] for part in warm_start.parts}, path
   )
@@ -228,9 +175,7 @@ def _check(
   augment: Augment | None,
 ) -> None:
   """Everything that can be known to be wrong before anything is built."""
-  files.require_local(workdir, "workdir")
-  _check_workdir(workdir, texts)
-  restore.check_dataset(workdir, data)
+  workdir_lib.check_same_run(workdir, texts, data)
   if plateau is not None and validation is None:
     plateau.require_training_measure()
   offset = getattr(augment, "log_offset", data.front_end.log_offset)
@@ -239,51 +184,6 @@ def _check(
       f"{type(augment).__name__}.log_offset is {offset}, the dataset's front "
       f"end has {data.front_end.log_offset}"
     )
-
-
-def _check_workdir(workdir: str, texts: RunTexts) -> None:
-  path = files.join(workdir, "config.gin")
-  if not files.exists(path) or not _has_checkpoint(workdir):
-    return
-  with open(path, encoding="utf-8") as file:
-    before = file.read().splitlines()
-  for old, new in zip(before, texts.config.splitlines(), strict=False):
-    if old != new:
-      raise errors.ConfigError(
-        f"{path}: this directory holds a run with {old.strip()!r}, not "
-        f"{new.strip()!r}: choose another --workdir"
-      )
-  if len(before) != len(texts.config.splitlines()):
-    raise errors.ConfigError(
-      f"{path}: this directory holds a run of another configuration: choose "
-      f"another --workdir"
-    )
-
-
-def _write_texts(
-  workdir: str, texts: RunTexts, data: prepared.PreparedDataset
-) -> None:
-  for name, text in (
-    ("config.gin", texts.config),
-    ("operative_config.gin", texts.operative),
-  ):
-    with files.atomic_write(files.join(workdir, name), "w") as file:
-      file.write(text)
-  machine = {
-    **runtime.settings(),
-    "dataset": restore.fingerprint(data),
-  }
-  path = files.join(workdir, "run.json")
-  if files.exists(path):
-    before = files.read_json(path)
-    for key, value in machine.items():
-      if before.get(key) != value:
-        _warn(
-          f"{workdir}: resumed with {key} {value}, begun with "
-          f"{before.get(key)}: results will differ from an undisturbed run"
-        )
-    return
-  files.write_json(path, machine)
 
 
 def _describe(
@@ -300,14 +200,8 @@ def _describe(
   print(f"loss: {names}; {windows} windows a step; {loop.train_steps:,} steps")
 
 
-def _announce(
-  workdir: str, stage: loop_lib.Loop, loop: loop_lib.LoopOptions
-) -> None:
+def _announce(workdir: str, stage: loop_lib.Loop) -> None:
   if stage.finished:
-    _warn(f"{workdir}: already trained ({stage.first_step} steps)")
+    workdir_lib.say(f"{workdir}: already trained ({stage.first_step} steps)")
   elif stage.first_step:
-    _warn(f"{workdir}: going on from step {stage.first_step}")
-
-
-def _warn(message: str) -> None:
-  print(message, file=sys.stderr, flush=True)
+    workdir_lib.say(f"{workdir}: going on from step {stage.first_step}")

@@ -1,0 +1,147 @@
+"""A training run's directory: what stands in it, and whose it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+from music_embed.core import errors, files
+from music_embed.data.records import prepared
+from music_embed.runs import runtime
+
+CONFIG_FILE = "config.gin"
+HISTORY_FILE = "history.jsonl"
+_OPERATIVE_FILE = "operative_config.gin"
+_RUN_FILE = "run.json"
+_FINISHED_FILE = "finished.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunTexts:
+  """What is written beside a run so that it can be read and repeated.
+
+  Attributes:
+    config: gin's `config_str()`: parse this to run again.
+    operative: gin's `operative_config_str()`: what was in force.
+  """
+
+  config: str = ""
+  operative: str = ""
+
+
+def config_path(workdir: str) -> str:
+  """Path of a run's configuration.
+
+  Raises:
+    ConfigError: the directory holds no run.
+  """
+  path = files.join(workdir, CONFIG_FILE)
+  if not files.exists(path):
+    raise errors.ConfigError(f"{workdir}: no training run here ({path})")
+  return path
+
+
+def has_begun(workdir: str) -> bool:
+  """Whether there is a checkpoint to go on from."""
+  path = files.join(workdir, "checkpoints")
+  return tf.train.latest_checkpoint(path) is not None
+
+
+def fingerprint(data: prepared.PreparedDataset) -> str:
+  """What tells one dataset from another: its manifest's SHA-256."""
+  return files.sha256(files.join(data.directory, "manifest.json"))
+
+
+def check_same_run(
+  workdir: str, texts: RunTexts, data: prepared.PreparedDataset
+) -> None:
+  """Checks that a directory is new, or holds the run that would go on.
+
+  Raises:
+    ConfigError: it holds a run of another configuration or dataset, or is
+      not on a local disk.
+  """
+  files.require_local(workdir, "workdir")
+  path = files.join(workdir, CONFIG_FILE)
+  if not files.exists(path) or not has_begun(workdir):
+    return
+  with open(path, encoding="utf-8") as file:
+    before = file.read().splitlines()
+  now = texts.config.splitlines()
+  for old, new in zip(before, now, strict=False):
+    if old != new:
+      raise errors.ConfigError(
+        f"{path}: this directory holds a run with {old.strip()!r}, not "
+        f"{new.strip()!r}: choose another --workdir"
+      )
+  if len(before) != len(now):
+    raise errors.ConfigError(
+      f"{path}: this directory holds a run of another configuration: choose "
+      f"another --workdir"
+    )
+  check_dataset(workdir, data)
+
+
+def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
+  """Checks that a run, where there is one, was trained on this dataset.
+
+  On another one its labels have other meanings, and the held-out recordings
+  may be those that it was trained on.
+
+  Raises:
+    ConfigError: it was trained on another dataset.
+  """
+  path = files.join(workdir, _RUN_FILE)
+  if not files.exists(path):
+    return
+  if files.read_json(path).get("dataset") != fingerprint(data):
+    raise errors.ConfigError(
+      f"{workdir}: this run was trained on another dataset than "
+      f"{data.directory}; name that one, or train in another directory"
+    )
+
+
+def write(
+  workdir: str, texts: RunTexts, data: prepared.PreparedDataset
+) -> None:
+  """Writes both gin texts, and the settings on which exactness depends.
+
+  A run that goes on under other settings is told so on standard error.
+  """
+  for name, text in (
+    (CONFIG_FILE, texts.config),
+    (_OPERATIVE_FILE, texts.operative),
+  ):
+    with files.atomic_write(files.join(workdir, name), "w") as file:
+      file.write(text)
+  settings: dict[str, Any] = runtime.settings()
+  path = files.join(workdir, _RUN_FILE)
+  if not (files.exists(path) and has_begun(workdir)):
+    files.write_json(path, settings | {"dataset": fingerprint(data)})
+    return
+  before = files.read_json(path)
+  for key, value in settings.items():
+    if before.get(key) != value:
+      say(
+        f"{workdir}: resumed with {key} {value}, begun with "
+        f"{before.get(key)}: results will differ from an undisturbed run"
+      )
+
+
+def note_finished(workdir: str, step: int) -> None:
+  """Notes that the stage has ended."""
+  files.write_json(files.join(workdir, _FINISHED_FILE), {"step": step})
+
+
+def warn_unfinished(workdir: str) -> None:
+  """Says on standard error where a run has not reached its end."""
+  if not files.exists(files.join(workdir, _FINISHED_FILE)):
+    say(f"{workdir}: WARNING: this run has not finished")
+
+
+def say(message: str) -> None:
+  """Prints a line to standard error."""
+  print(message, file=sys.stderr, flush=True)
