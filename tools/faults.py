@@ -23,10 +23,10 @@ from collections.abc import Callable
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TRAIN_PARAMS = (
-  "TRAIN_STEPS = 60",
+  "TRAIN_STEPS = 150",
   "BATCH_TRIPLETS = 8",
   "LoopOptions.steps_per_loop = 5",
-  "LoopOptions.validation_steps = 5",
+  "LoopOptions.validation_steps = 10",
 )
 
 Compare = Callable[[pathlib.Path, pathlib.Path], list[str]]
@@ -74,7 +74,16 @@ def main() -> None:
 
 
 def _make_corpus(corpus: pathlib.Path) -> None:
-  _run([sys.executable, "tools/make_corpus.py", f"--output={corpus}", "--tiny"])
+  _run(
+    [
+      sys.executable,
+      "tools/make_corpus.py",
+      f"--output={corpus}",
+      "--clip_s=6",
+      "--artists_per_genre=2",
+      "--num_listeners=600",
+    ]
+  )
 
 
 def _prepare(corpus: pathlib.Path, output: pathlib.Path) -> list[str]:
@@ -82,7 +91,7 @@ def _prepare(corpus: pathlib.Path, output: pathlib.Path) -> list[str]:
     sys.executable,
     "launch/prepare.py",
     "--gin_file=gin/datasets/demo.gin",
-    "--gin_param=IngestionOptions.recordings_per_shard = 2",
+    "--gin_param=IngestionOptions.recordings_per_shard = 8",
     f"--recordings={corpus / 'recordings.csv'}",
     f"--listening_log={corpus / 'listening_log.csv.gz'}",
     f"--output={output}",
@@ -124,7 +133,7 @@ def _disturb(
   while killed < kills:
     output = reference.with_name(f"{phase}_{rounds}")
     while killed < kills:
-      delay_s = rng.uniform(0.2, 1.05) * took_s
+      delay_s = rng.uniform(0.4, 1.05) * took_s
       if not _killed(command(output), delay_s):
         break
       killed += 1
