@@ -2,6 +2,7 @@
 
 import pathlib
 import shutil
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -23,9 +24,9 @@ def _log_mel(random: np.random.Generator, group: int) -> np.ndarray:
   return levels.astype(np.uint8)
 
 
-def _write_dataset(directory: str) -> None:
+def _write_dataset(directory: str, sizes: Mapping[str, int] = _SPLITS) -> None:
   random = np.random.default_rng(0)
-  num = sum(_SPLITS.values())
+  num = sum(sizes.values())
   records = [
     schema.RecordingRecord(
       f"id{index}",
@@ -38,7 +39,7 @@ def _write_dataset(directory: str) -> None:
   ]
   files.make_dirs(directory)
   entries, start = [], 0
-  for split, size in _SPLITS.items():
+  for split, size in sizes.items():
     payloads = (r.encode() for r in records[start : start + size])
     name = files.shard_name(split, 0, 1)
     entries.append(writer.write_shard(directory, name, payloads))
@@ -57,7 +58,7 @@ def _write_dataset(directory: str) -> None:
     seed=0,
     options={"splits": {"by": "recording"}},
     inputs={},
-    splits=_SPLITS,
+    splits=dict(sizes),
     counts={"labels": len(_WORDS)},
     files=tuple(entries),
   ).save(directory)
@@ -154,6 +155,13 @@ def test_a_run_on_another_dataset_is_refused(runs, tmp_path):
   path = f"{other}/manifest.json"
   files.write_json(path, files.read_json(path) | {"seed": 7})
   with pytest.raises(errors.ConfigError, match="trained on another dataset"):
+    _evaluate({**runs, "dataset": other}, tmp_path / "report")
+
+
+def test_a_part_without_recordings_is_named(runs, tmp_path):
+  other = str(tmp_path / "dataset")
+  _write_dataset(other, {"train": 24, "validation": 0, "evaluation": 6})
+  with pytest.raises(errors.DataError, match="its validation part has no"):
     _evaluate({**runs, "dataset": other}, tmp_path / "report")
 
 
