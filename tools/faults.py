@@ -40,6 +40,7 @@ def main() -> None:
   parser.add_argument("--seed", type=int, default=0)
   arguments = parser.parse_args()
   os.environ.setdefault("OMP_NUM_THREADS", "1")
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
   with tempfile.TemporaryDirectory() as name:
     work = pathlib.Path(name)
     corpus = work / "corpus"
