@@ -86,7 +86,7 @@ def _recovery_lines(recovery: Mapping[str, Any]) -> list[str]:
 
   def shares(named: Mapping[str, Mapping[str, float]]) -> str:
     return ", ".join(
-      f"{name} {share['ap']:.0%} / {share['auc']:.0%}"
+      f"{name} {100 * share['ap']:.3g} / {100 * share['auc']:.3g} %"
       for name, share in named.items()
     )
 
