@@ -196,6 +196,11 @@ def _own_section(function: Callable[..., Any]) -> str:
 
 def _one_line(error: Exception) -> errors.ConfigError:
   text = re.sub(r" in config string:.*", "", str(error), flags=re.DOTALL)
+  text = re.sub(
+    r"malformed node or string[^<]*<[^>]*>",
+    "not a value (a text needs quotes)",
+    text,
+  )
   text = " ".join(text.split())
   if len(text) > _MAX_MESSAGE:
     text = text[:_MAX_MESSAGE] + " ..."

@@ -66,7 +66,7 @@ def test_the_operative_text_holds_defaults_that_no_file_sets():
     (["BACKBONE = @resnet.ResNet()"], "ResNet"),
     (["train.train.loop = %gin.REQUIRED"], "loop"),
     (["plateau.Plateau.mode = 'up'"], "mode"),
-    (["TRAIN_STEPS = abc"], "abc"),
+    (["TRAIN_STEPS = abc"], "a text needs quotes) Failed to parse token 'abc'"),
   ],
 )
 def test_a_mistake_is_one_line_that_names_the_culprit(params, culprit):

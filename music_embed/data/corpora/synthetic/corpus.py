@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 
-import threadpoolctl  # type: ignore[import-untyped, unused-ignore]
+import threadpoolctl
 import tqdm
 
 from music_embed.core import errors, files
