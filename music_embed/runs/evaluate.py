@@ -231,7 +231,7 @@ def _write(
   output: str, measured: Mapping[str, Any], points: topic_map.TopicMap
 ) -> None:
   curves = {
-    name: history.read(files.join(workdir, workdir_lib.HISTORY_FILE))
+    name: history.read(files.join(workdir, history.FILE_NAME))
     for name, workdir in measured["models"].items()
   }
   files.make_dirs(output)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from music_embed.core import files
 from music_embed.data.records import prepared
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config
@@ -68,7 +67,7 @@ def checkpoint_of(workdir: str, checkpoint: str) -> str:
     ConfigError: the directory holds none.
   """
   workdir_lib.config_path(workdir)
-  has_best = tf.train.latest_checkpoint(files.join(workdir, "best"))
+  has_best = warm_start.latest(workdir, warm_start.BEST) is not None
   return warm_start.checkpoint_path(
     workdir, checkpoint if has_best else warm_start.LAST
   )

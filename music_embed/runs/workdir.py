@@ -6,14 +6,12 @@ import dataclasses
 import sys
 from typing import Any
 
-import tensorflow as tf
-
 from music_embed.core import errors, files
 from music_embed.data.records import prepared
 from music_embed.runs import runtime
+from music_embed.training import warm_start
 
 CONFIG_FILE = "config.gin"
-HISTORY_FILE = "history.jsonl"
 _OPERATIVE_FILE = "operative_config.gin"
 _RUN_FILE = "run.json"
 _FINISHED_FILE = "finished.json"
@@ -46,8 +44,7 @@ def config_path(workdir: str) -> str:
 
 def has_begun(workdir: str) -> bool:
   """Whether there is a checkpoint to go on from."""
-  path = files.join(workdir, "checkpoints")
-  return tf.train.latest_checkpoint(path) is not None
+  return warm_start.latest(workdir, warm_start.LAST) is not None
 
 
 def fingerprint(data: prepared.PreparedDataset) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 
 from music_embed.core import files
 
+FILE_NAME = "history.jsonl"
+
 
 class History:
   """Append-only rows `{"step": s, "split": "train", "<measure>": value}`."""

@@ -18,6 +18,7 @@ from music_embed.training import history as history_lib
 from music_embed.training import plateau as plateau_lib
 from music_embed.training import progress as progress_lib
 from music_embed.training import trainer as trainer_lib
+from music_embed.training import warm_start
 
 _COLLAPSED = 0.9
 
@@ -84,17 +85,17 @@ class Loop:
     self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
     if plateau is not None:
       plateau.build()
-    self._checkpoints = self._manager(self._state(), "checkpoints")
+    self._checkpoints = self._manager(self._state(), warm_start.LAST)
     self._best_checkpoints = self._manager(
       tf.train.Checkpoint(parts=_parts(trainer), step=trainer.global_step),
-      "best",
+      warm_start.BEST,
     )
     path = self._checkpoints.latest_checkpoint
     if path is not None:
       self._checkpoints.checkpoint.restore(path).assert_consumed()
     self.first_step = int(trainer.global_step.numpy())
     self._history = history_lib.History(
-      files.join(workdir, "history.jsonl"), first_step=self.first_step
+      files.join(workdir, history_lib.FILE_NAME), first_step=self.first_step
     )
 
   @property
@@ -147,12 +148,14 @@ class Loop:
     )
 
   def _manager(
-    self, checkpoint: tf.train.Checkpoint, name: str
+    self, checkpoint: tf.train.Checkpoint, which: str
   ) -> tf.train.CheckpointManager:
     return tf.train.CheckpointManager(
       checkpoint,
-      files.join(self._workdir, name),
-      max_to_keep=self._options.keep_checkpoints if name != "best" else 1,
+      files.join(self._workdir, warm_start.FOLDERS[which]),
+      max_to_keep=(
+        1 if which == warm_start.BEST else self._options.keep_checkpoints
+      ),
       step_counter=self._trainer.global_step,
       checkpoint_interval=1,
     )

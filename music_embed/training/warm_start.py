@@ -12,6 +12,8 @@ from music_embed.core import errors, files
 
 LAST = "last"
 BEST = "best"
+FOLDERS = {LAST: "checkpoints", BEST: "best"}
+"""Where a run's directory keeps either kind of checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,21 +45,24 @@ class WarmStart:
     return checkpoint_path(self.workdir, self.checkpoint)
 
 
+def latest(workdir: str, which: str) -> str | None:
+  """Prefix of a run's last or best checkpoint; None where there is none."""
+  return tf.train.latest_checkpoint(files.join(workdir, FOLDERS[which]))
+
+
 def checkpoint_path(workdir: str, which: str) -> str:
   """Prefix of a run's last or best checkpoint.
 
   Raises:
     ConfigError: there is none, or `which` is neither "last" nor "best".
   """
-  if which not in (LAST, BEST):
+  if which not in FOLDERS:
     raise errors.ConfigError(f"checkpoint must be 'last' or 'best': {which!r}")
-  name = "checkpoints" if which == LAST else "best"
-  directory = files.join(workdir, name)
-  path = tf.train.latest_checkpoint(directory)
+  path = latest(workdir, which)
   if path is None:
     raise errors.ConfigError(
-      f"{directory}: no checkpoint; train that stage first, or correct the "
-      f"directory"
+      f"{files.join(workdir, FOLDERS[which])}: no checkpoint; train that stage "
+      f"first, or correct the directory"
     )
   if step_of(path) == 0:
     raise errors.ConfigError(
