@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from music_embed.evaluation import systems
+
 
 def number(value: float | None, digits: int = 3) -> str:
   """`.123`, the way papers print measures; a dash for None."""
@@ -47,7 +49,8 @@ def summary(report: Mapping[str, Any]) -> str:
   """
   ends = report["intervals"]
   rows = []
-  for name, link in report["link"].items():
+  for name in systems.ordered(report["link"]):
+    link = report["link"][name]
     label = report["label"][name]
     rows.append(
       (
@@ -87,7 +90,7 @@ def _recovery_lines(recovery: Mapping[str, Any]) -> list[str]:
   def shares(named: Mapping[str, Mapping[str, float]]) -> str:
     return ", ".join(
       f"{name} {100 * share['ap']:.3g} / {100 * share['auc']:.3g} %"
-      for name, share in named.items()
+      for name, share in ((n, named[n]) for n in systems.ordered(named))
     )
 
   if not recovery["systems"]:

@@ -107,6 +107,12 @@ def test_a_part_without_edges_says_what_to_do(make_material):
     report.measure(material, num_bootstrap=5)
 
 
+def test_a_report_read_back_prints_as_it_did_at_first(measured):
+  stored = json.loads(json.dumps(measured, sort_keys=True))
+  assert list(stored["link"]) != list(measured["link"])
+  assert tables.summary(stored) == tables.summary(measured)
+
+
 def test_the_terminal_table_shows_every_system_with_its_numbers(measured):
   text = tables.summary(measured)
   table = text.split("\n\n")[0]
