@@ -11,6 +11,7 @@ _INSTALL_REQUIRES = [
   "faiss-cpu>=1.8,<2",
   "gin-config>=0.5,<0.6",
   "google-crc32c>=1.5,<2",
+  "icu4py>=1.2,<2",
   "implicit>=0.7.2,<0.8",
   "numpy>=1.26,<3",
   "pyarrow>=15,<26",
