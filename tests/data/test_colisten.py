@@ -73,7 +73,7 @@ def test_blocks_of_any_size_give_the_same_graph() -> None:
     blocked, _ = _mine(
       *_events(), max_neighbors=7, max_block_entries=max_block_entries
     )
-    for name in ("indptr", "indices", "counts"):
+    for name in ("starts", "ends", "indices", "counts"):
       np.testing.assert_array_equal(
         getattr(blocked, name), getattr(whole, name)
       )

@@ -38,10 +38,9 @@ def factorize(
   import implicit.als  # Slow to import, and of no use to ingestion.
 
   shape = (graph.num_vertices, graph.num_vertices)
-  ones = np.ones(len(graph.indices), np.float32)
-  adjacency = scipy.sparse.csr_matrix(
-    (ones, graph.indices, graph.indptr), shape=shape
-  )
+  indptr, indices, _ = graph.csr()
+  ones = np.ones(len(indices), np.float32)
+  adjacency = scipy.sparse.csr_matrix((ones, indices, indptr), shape=shape)
   with threadpoolctl.threadpool_limits(1, "blas"):
     model = implicit.als.AlternatingLeastSquares(
       factors=num_factors,

@@ -43,7 +43,8 @@ class TripletSampler:
     Raises:
       DataError: no recording can be an anchor.
     """
-    self._indptr = graph.indptr
+    self._starts = graph.starts
+    self._ends = graph.ends
     self._indices = graph.indices
     self._degrees = graph.degrees
     self._recordings = recordings
@@ -103,7 +104,7 @@ class TripletSampler:
     Returns:
       bool of the broadcast shape.
     """
-    end = self._indptr[anchors + 1]
+    end = self._ends[anchors]
     place = self._bisect(anchors, others)
     found = self._indices[np.minimum(place, end - 1)] == others
     return ((place < end) & found) | (anchors == others)
@@ -127,7 +128,7 @@ class TripletSampler:
       np.cumsum(degrees) - degrees, degrees
     )
     neighbors = self._indices[
-      np.repeat(self._indptr[anchors], degrees) + within
+      np.repeat(self._starts[anchors], degrees) + within
     ]
     allowed = anchors[:, None] != negatives
     place = np.minimum(
@@ -140,33 +141,22 @@ class TripletSampler:
   def _neighbor(
     self, vertices: npt.NDArray[np.int64], draws: npt.NDArray[np.float64]
   ) -> npt.NDArray[np.int64]:
-    place = self._indptr[vertices] + _pick(draws, self._degrees[vertices])
+    place = self._starts[vertices] + _pick(draws, self._degrees[vertices])
     return self._indices[place].astype(np.int64)
 
   def _bisect(
     self, vertices: npt.NDArray[np.int64], values: npt.NDArray[np.int64]
   ) -> npt.NDArray[np.int64]:
     """First place in the vertices' rows whose neighbour is >= the value."""
-    low = self._indptr[vertices]
-    high = self._indptr[vertices + 1]
-    low, high, values = np.broadcast_arrays(low, high, values)
-    for _ in range(self._halvings):
-      middle = (low + high) >> 1
-      # Where low == high, middle may lie beyond the row: the guard keeps it.
-      smaller = (low < high) & (
-        self._indices[np.minimum(middle, len(self._indices) - 1)] < values
-      )
-      low, high = (
-        np.where(smaller, middle + 1, low),
-        np.where(smaller, high, middle),
-      )
-    return low
+    return graph_lib.bisect(
+      self._indices, self._starts[vertices], self._ends[vertices], values
+    )
 
   def _second_neighbors(
     self, anchor: np.int64, positive: np.int64
   ) -> npt.NDArray[np.int32]:
-    row = self._indices[self._indptr[anchor] : self._indptr[anchor + 1]]
-    around = self._indices[self._indptr[positive] : self._indptr[positive + 1]]
+    row = self._indices[self._starts[anchor] : self._ends[anchor]]
+    around = self._indices[self._starts[positive] : self._ends[positive]]
     rest = np.setdiff1d(around, row, assume_unique=True)
     return rest[rest != anchor]
 
@@ -179,7 +169,7 @@ class TripletSampler:
     entries that precede it, which bisection finds: entry e at place m has
     e - m missing numbers before it.
     """
-    start, degrees = self._indptr[anchors], self._degrees[anchors]
+    start, degrees = self._starts[anchors], self._degrees[anchors]
     offset = self._recordings.start
     own_place = self._bisect(anchors, anchors) - start
     own_rank = anchors - offset - own_place

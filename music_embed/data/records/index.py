@@ -57,7 +57,7 @@ class Index:
 
   def graph(self) -> graph_lib.Graph:
     """The graph over all recordings."""
-    return graph_lib.Graph(
+    return graph_lib.Graph.from_csr(
       self.graph_indptr, self.graph_indices, self.graph_counts
     )
 
@@ -136,7 +136,7 @@ def build(directory: str, manifest: manifest_lib.Manifest) -> Index:
     num_frames=table[:, 2].copy(),
     label_indptr=_indptr([len(ids) for ids in labels]),
     label_indices=_concatenate(labels),
-    graph_indptr=graph.indptr,
+    graph_indptr=graph.csr()[0],
     graph_indices=graph.indices,
     graph_counts=graph.counts,
     texts=np.frombuffer(json.dumps(texts).encode(), np.uint8),
@@ -160,7 +160,7 @@ def _build_graph(
       degrees[vertex], last = len(neighbors), vertex
       rows.append(neighbors)
       counts.append(shared)
-  return graph_lib.Graph(
+  return graph_lib.Graph.from_csr(
     _indptr(degrees), _concatenate(rows), _concatenate(counts)
   )
 

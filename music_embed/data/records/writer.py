@@ -112,5 +112,5 @@ def write_graph(
 def _vertices(graph: graph_lib.Graph, vertices: range) -> Iterator[bytes]:
   for vertex in np.flatnonzero(graph.degrees[vertices.start : vertices.stop]):
     vertex = int(vertex) + vertices.start
-    row = slice(graph.indptr[vertex], graph.indptr[vertex + 1])
+    row = slice(graph.starts[vertex], graph.ends[vertex])
     yield schema.encode_vertex(vertex, graph.indices[row], graph.counts[row])
