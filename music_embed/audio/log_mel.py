@@ -71,10 +71,10 @@ def log_mel(
     front_end: the parameters.
 
   Returns:
-    float32 [frames, bins], where frames is `front_end.num_frames(samples)`:
+    float32 [frames, bins], where frames is `front_end.num_rows(samples)`:
     zero for waveforms shorter than a frame.
   """
-  num_frames = front_end.num_frames(len(waveform))
+  num_frames = front_end.num_rows(len(waveform))
   result = np.empty((num_frames, front_end.num_bins), np.float32)
   if not num_frames:
     return result

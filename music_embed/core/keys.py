@@ -1,8 +1,9 @@
 """Names of the tensors that travel in batch dictionaries."""
 
-LOG_MEL = "log_mel"
-"""Log-mel windows: `[batch, frames, bins]`, or `[batch, 3, frames, bins]` in a
-triplet batch (anchor, positive, negative). Stored dtype until dequantised."""
+WINDOWS = "windows"
+"""Windows: `[batch, rows, *row_shape]` (log-mels: `[batch, frames, bins]`,
+waveforms: `[batch, samples]`), or `[batch, 3, rows, *row_shape]` in a triplet
+batch (anchor, positive, negative). Stored dtype until dequantised."""
 
 RECORDING = "recording"
 """Index of each window's recording in the dataset: int64, `[batch]` or

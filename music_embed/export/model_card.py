@@ -79,10 +79,10 @@ def _signatures(dim: int, top_k: int) -> dict[str, Any]:
 
 def readme(values: dict[str, Any]) -> str:
   """The README of an export, from its `model.json`."""
-  front_end = types.LogMelFrontEnd.from_json(values["front_end"])
+  front_end = types.front_end_from_json(values["front_end"])
   window_s = front_end.window_samples / front_end.sample_rate_hz
   hop_s = (
-    front_end.window_frames * front_end.hop_length / front_end.sample_rate_hz
+    front_end.window_rows * front_end.hop_samples / front_end.sample_rate_hz
   )
   lines = [
     "# Music embeddings from a waveform",

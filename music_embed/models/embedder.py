@@ -1,4 +1,4 @@
-"""The network: log-mel windows to embeddings and label logits."""
+"""The network: windows to embeddings and label logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Embedder(tf_keras.Model):
   """Backbone, embedding head and, optionally, a label head on the embedding.
 
   Attributes:
-    backbone: [batch, frames, bins] -> [batch, features].
+    backbone: [batch, rows, *row_shape] -> [batch, features].
     projection: [batch, features] -> [batch, dim].
     label_head: [batch, dim] -> [batch, num_labels], or None.
   """
@@ -39,30 +39,30 @@ class Embedder(tf_keras.Model):
       parts["label_head"] = self.label_head
     return parts
 
-  def embed(self, log_mel: tf.Tensor, *, training: bool) -> tf.Tensor:
+  def embed(self, windows: tf.Tensor, *, training: bool) -> tf.Tensor:
     """Embeds windows; at least float32 whatever the precision policy.
 
     Args:
-      log_mel: dequantised log-mel windows, [batch, frames, bins].
+      windows: dequantised windows, [batch, rows, *row_shape].
       training: whether batch norm uses the moments of this batch.
 
     Returns:
       Unit-norm embeddings, [batch, dim].
     """
-    return self.projection(self.backbone(log_mel, training=training))
+    return self.projection(self.backbone(windows, training=training))
 
-  def call(self, log_mel: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
+  def call(self, windows: tf.Tensor, *, training: bool) -> dict[str, tf.Tensor]:
     """Embeddings and, with a label head, logits of windows.
 
     Args:
-      log_mel: dequantised log-mel windows, [batch, frames, bins].
+      windows: dequantised windows, [batch, rows, *row_shape].
       training: whether batch norm uses the moments of this batch.
 
     Returns:
       EMBEDDING [batch, dim] and, with a label head, LABEL_LOGITS
       [batch, num_labels].
     """
-    embedding = self.embed(log_mel, training=training)
+    embedding = self.embed(windows, training=training)
     outputs = {keys.EMBEDDING: embedding}
     if self.label_head is not None:
       outputs[keys.LABEL_LOGITS] = self.label_head(embedding)

@@ -45,7 +45,7 @@ class RecordingEmbedder:
     model: embedder.Embedder,
     *,
     batch_windows: int = 128,
-    to_log_mel: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    preprocess: Callable[[tf.Tensor], tf.Tensor] | None = None,
     label_ids: Sequence[int] | Array | None = None,
   ) -> None:
     """Makes the runner; it sees later updates of the model's weights.
@@ -53,13 +53,13 @@ class RecordingEmbedder:
     Args:
       model: the network; needs a label head where `label_ids` are given.
       batch_windows: windows a step.
-      to_log_mel: turns stored windows into float ones on the device, e.g.
+      preprocess: turns stored windows into float ones on the device, e.g.
         dequantisation; None where windows are float already.
       label_ids: labels to score; None for no scores.
     """
     self._model = model
     self._batch_windows = batch_windows
-    self._to_log_mel = to_log_mel
+    self._preprocess = preprocess
     self._label_ids = (
       None if label_ids is None else np.asarray(label_ids, np.int32)
     )
@@ -69,8 +69,8 @@ class RecordingEmbedder:
     """Embeds recordings.
 
     Args:
-      recordings: each recording's windows, [windows, frames, bins], at least
-        one; may be a generator.
+      recordings: each recording's windows, [windows, *window_shape], at
+        least one; may be a generator.
 
     Returns:
       One row a recording; sums over windows are taken in float64.
@@ -118,11 +118,12 @@ class RecordingEmbedder:
     return embedding.numpy()[: len(windows)], scores.numpy()[: len(windows)]
 
   def _run(self, windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    log_mel = windows if self._to_log_mel is None else self._to_log_mel(windows)
+    if self._preprocess is not None:
+      windows = self._preprocess(windows)
     if self._label_ids is None:
-      embedding = self._model.embed(log_mel, training=False)
+      embedding = self._model.embed(windows, training=False)
       return embedding, embedding[:, :0]
-    outputs = self._model(log_mel, training=False)
+    outputs = self._model(windows, training=False)
     posterior = tf.nn.softmax(outputs[keys.LABEL_LOGITS])
     return outputs[keys.EMBEDDING], tf.gather(
       posterior, self._label_ids, axis=1

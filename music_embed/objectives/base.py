@@ -32,7 +32,7 @@ class Objective(abc.ABC):
 
     Args:
       model: an `Embedder`, or a network with its methods.
-      batch: this replica's slice along axis 0; LOG_MEL already dequantised.
+      batch: this replica's slice along axis 0; WINDOWS already dequantised.
       training: whether the network trains on this batch.
 
     Returns:

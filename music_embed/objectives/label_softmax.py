@@ -65,14 +65,14 @@ class LabelSoftmaxObjective(base.Objective):
 
     Args:
       model: an `Embedder` with a label head.
-      batch: LOG_MEL [batch, frames, bins] and LABEL_IDS int32
+      batch: WINDOWS [batch, *window_shape] and LABEL_IDS int32
         [batch, max_labels].
       training: whether the network trains on this batch.
 
     Returns:
       The loss and the metrics of `from_logits`.
     """
-    outputs = model(batch[keys.LOG_MEL], training=training)
+    outputs = model(batch[keys.WINDOWS], training=training)
     if keys.LABEL_LOGITS not in outputs:
       raise errors.ConfigError("the label objective needs a label head")
     return self.from_logits(outputs[keys.LABEL_LOGITS], batch[keys.LABEL_IDS])

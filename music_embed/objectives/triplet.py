@@ -63,17 +63,17 @@ class TripletObjective(base.Objective):
 
     Args:
       model: an `Embedder`.
-      batch: LOG_MEL [triplets, 3, frames, bins] and NEGATIVE_ALLOWED bool
+      batch: WINDOWS [triplets, 3, *window_shape] and NEGATIVE_ALLOWED bool
         [triplets, triplets of the global batch].
       training: whether the network trains on this batch.
 
     Returns:
       The loss, and the metrics of `from_embeddings`.
     """
-    log_mel = batch[keys.LOG_MEL]
-    triplets, _, frames, bins = log_mel.shape
+    windows = batch[keys.WINDOWS]
+    triplets, _, *window_shape = windows.shape
     # One pass over all windows: batch norm sees the three roles together.
-    windows = tf.reshape(log_mel, [-1, frames, bins])
+    windows = tf.reshape(windows, [-1, *window_shape])
     embedding = model.embed(windows, training=training)
     embedding = tf.reshape(
       embedding, [-1 if triplets is None else triplets, 3, embedding.shape[-1]]

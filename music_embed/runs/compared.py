@@ -66,7 +66,7 @@ def baseline_systems(
   """
 
   def statistics_of(index: int) -> Array:
-    stored = data.log_mel(index)
+    stored = data.rows(index)
     return statistics.statistics(quantize.dequantize(stored, data.quantization))
 
   def factors_of(graph: graph_lib.Graph) -> dict[int, Array]:

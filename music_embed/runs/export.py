@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from music_embed.core import errors
+from music_embed.core import errors, types
 from music_embed.data.records import prepared
 from music_embed.export import saved_model
 from music_embed.runs import restore
@@ -31,12 +31,17 @@ def export(
 
   Raises:
     ConfigError: there is no such checkpoint, `output` holds something else,
-      or `top_k` is not positive.
+      `top_k` is not positive, or the dataset does not hold log-mels.
     DataError: there is no such dataset.
   """
   if top_k < 1:
     raise errors.ConfigError(f"--top_k={top_k}: must be at least 1")
   data = prepared.PreparedDataset(dataset)
+  if not isinstance(data.front_end, types.LogMelFrontEnd):
+    raise errors.ConfigError(
+      f"--dataset={dataset} holds {data.front_end.kind} windows: only networks"
+      " on log-mels can be exported"
+    )
   embedder = restore.load_embedder(model, data, checkpoint="best")
   card = saved_model.save(
     embedder,

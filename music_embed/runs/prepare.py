@@ -23,7 +23,7 @@ def prepare(
   output: str,
   num_workers: int | None = None,
   seed: int = 0,
-  front_end: types.LogMelFrontEnd | None = None,
+  front_end: types.FrontEnd | None = None,
   quantization: types.Quantization | None = None,
   ingestion_options: options_lib.IngestionOptions | None = None,
   split_options: splits.SplitOptions | None = None,
@@ -42,8 +42,9 @@ def prepare(
     output: directory of the dataset; new, or that of an earlier call.
     num_workers: decoding processes; as many as cores by default.
     seed: of splits, order and caps.
-    front_end: of the stored log-mels.
-    quantization: their range.
+    front_end: what is stored of a recording; log-mels by default.
+    quantization: how its values are stored; uint8 by default (waveforms:
+      int16).
     ingestion_options: how recordings become records.
     split_options: training, validation and evaluation.
     vocabulary_options: which n-grams become labels.
@@ -57,9 +58,12 @@ def prepare(
       something else or another dataset.
   """
   files.require_local(output, "output")
+  front_end = front_end or types.LogMelFrontEnd()
+  if quantization is None:
+    quantization = types.Quantization.default(front_end)
   options = options_lib.DatasetOptions(
-    front_end=front_end or types.LogMelFrontEnd(),
-    quantization=quantization or types.Quantization(),
+    front_end=front_end,
+    quantization=quantization.resolved(front_end),
     ingestion=ingestion_options or options_lib.IngestionOptions(),
     splits=split_options or splits.SplitOptions(),
     vocabulary=vocabulary_options or vocabulary.VocabularyOptions(),

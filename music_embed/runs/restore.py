@@ -31,8 +31,7 @@ def build(
   tf_keras.utils.set_random_seed(seed)
   if embedder.label_head is not None:
     embedder.label_head.set_num_labels(len(data.vocabulary))
-  front_end = data.front_end
-  window = tf.zeros([2, front_end.window_frames, front_end.num_bins])
+  window = tf.zeros([2, *data.window_shape])
   embedder(window, training=False)
 
 

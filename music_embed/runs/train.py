@@ -116,11 +116,11 @@ def _preprocess(
   data: prepared.PreparedDataset, augment: Augment | None
 ) -> trainer_lib.Preprocess:
   def preprocess(stored: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    log_mel = quantize.dequantize_tf(stored, data.quantization)
+    windows = quantize.dequantize_tf(stored, data.quantization)
     if augment is None:
-      return log_mel
-    shape = tf.shape(log_mel)
-    flat = tf.reshape(log_mel, [-1, *log_mel.shape[-2:]])
+      return windows
+    shape = tf.shape(windows)
+    flat = tf.reshape(windows, [-1, *data.window_shape])
     return tf.reshape(augment(flat, seed), shape)
 
   return preprocess
@@ -156,13 +156,13 @@ def _windows_per_step(
   total = 0
   for task in tasks:
     batches = task.source.batches(data, seed=seed, first_step=0)
-    shape = batches.element_spec[keys.LOG_MEL].shape
+    shape = batches.element_spec[keys.WINDOWS].shape
     if shape[0] % replicas:
       raise errors.ConfigError(
         f"{type(task.source).__name__}: a global batch of {shape[0]} does not "
         f"divide over {replicas} replicas"
       )
-    total += int(shape[:-2].num_elements())
+    total += int(shape[: -len(data.window_shape)].num_elements())
   return total
 
 
@@ -178,11 +178,12 @@ def _check(
   workdir_lib.check_same_run(workdir, texts, data)
   if plateau is not None and validation is None:
     plateau.require_training_measure()
-  offset = getattr(augment, "log_offset", data.front_end.log_offset)
-  if offset != data.front_end.log_offset:
+  assumed = getattr(augment, "log_offset", None)
+  offset = getattr(data.front_end, "log_offset", None)
+  if assumed is not None and assumed != offset:
     raise errors.ConfigError(
-      f"{type(augment).__name__}.log_offset is {offset}, the dataset's front "
-      f"end has {data.front_end.log_offset}"
+      f"{type(augment).__name__}.log_offset is {assumed}, the dataset's front "
+      f"end has {offset}"
     )
 
 

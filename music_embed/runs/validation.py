@@ -93,16 +93,16 @@ def recording_embedder(
   return inference.RecordingEmbedder(
     embedder,
     batch_windows=batch_windows,
-    to_log_mel=lambda x: quantize.dequantize_tf(x, data.quantization),
+    preprocess=lambda x: quantize.dequantize_tf(x, data.quantization),
     label_ids=label_ids,
   )
 
 
 def all_windows(
   data: prepared.PreparedDataset, recordings: npt.NDArray[np.int64] | range
-) -> Iterator[npt.NDArray[np.uint8]]:
-  """Consecutive windows of each recording: uint8 `[windows, frames, bins]`."""
-  length = data.front_end.window_frames
+) -> Iterator[npt.NDArray[Any]]:
+  """Consecutive windows of each recording, `[windows, *window_shape]`."""
+  length = data.front_end.window_rows
   for index in recordings:
-    starts = windows_lib.window_starts(int(data.num_frames[index]), length)
+    starts = windows_lib.window_starts(int(data.num_rows[index]), length)
     yield data.windows(np.full(len(starts), index), starts)

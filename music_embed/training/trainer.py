@@ -39,7 +39,7 @@ class Trainer(orbit.StandardTrainer):
       embedder: the built network.
       tasks: terms of the loss.
       optimizers: by parts; parts without one are frozen.
-      preprocess: (stored windows `[..., frames, bins]`, int32 seed `[2]`) ->
+      preprocess: (stored windows `[..., *window_shape]`, int32 seed `[2]`) ->
         float windows, on the device.
       seed: of the augmentation.
     """
@@ -123,8 +123,8 @@ class Trainer(orbit.StandardTrainer):
     seed = tf.random.experimental.stateless_fold_in(
       tf.stack([self._seed, tf.cast(self.global_step, tf.int32)]), stream
     )
-    log_mel = self._preprocess(batch[keys.LOG_MEL], seed)
-    return {**batch, keys.LOG_MEL: log_mel}
+    windows = self._preprocess(batch[keys.WINDOWS], seed)
+    return {**batch, keys.WINDOWS: windows}
 
   def _set_trainable(
     self, optimizers: Sequence[optimizers_lib.PartOptimizer]

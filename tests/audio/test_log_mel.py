@@ -107,5 +107,5 @@ def test_other_front_ends_work():
     sample_rate_hz=22_050, fft_length=1024, num_bins=96, max_hz=11_000.0
   )
   result = log_mel.log_mel(_waveform(9000), front_end)
-  assert result.shape == (front_end.num_frames(9000), 96)
+  assert result.shape == (front_end.num_rows(9000), 96)
   assert np.isfinite(result).all()

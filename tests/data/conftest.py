@@ -76,7 +76,7 @@ def write_dataset(tmp_path: pathlib.Path) -> Write:
     )
     manifest.Manifest(
       front_end=FRONT_END,
-      quantization=types.Quantization(),
+      quantization=types.Quantization.default(FRONT_END),
       seed=0,
       options={},
       inputs={},

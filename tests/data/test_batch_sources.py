@@ -33,14 +33,14 @@ def test_triplet_batches_hold_windows_of_their_recordings(
   written = write_dataset(edges=_EDGES)
   source = triplets.TripletSource(batch_triplets=6)
   dataset = source.batches(written.open(), seed=1, first_step=0)
-  assert dataset.element_spec[keys.LOG_MEL].shape == (6, 3, 10, 4)
+  assert dataset.element_spec[keys.WINDOWS].shape == (6, 3, 10, 4)
   assert dataset.element_spec[keys.RECORDING].shape == (6, 3)
   assert dataset.element_spec[keys.NEGATIVE_ALLOWED].shape == (6, 6)
   for batch in _take(dataset, 5):
     _assert_windows_come_from(
       written,
       batch[keys.RECORDING].ravel(),
-      batch[keys.LOG_MEL].reshape(-1, 10, 4),
+      batch[keys.WINDOWS].reshape(-1, 10, 4),
     )
     assert batch[keys.NEGATIVE_ALLOWED].diagonal().all()
 
@@ -76,7 +76,7 @@ def test_labelled_batches_hold_windows_and_labels_of_their_recordings(
   for batch in _take(batches, 10):
     recordings = batch[keys.RECORDING]
     found.update(recordings.tolist())
-    _assert_windows_come_from(written, recordings, batch[keys.LOG_MEL])
+    _assert_windows_come_from(written, recordings, batch[keys.WINDOWS])
     for recording, row in zip(recordings, batch[keys.LABEL_IDS], strict=True):
       labels = written.labels[recording].tolist()
       assert row.tolist() == labels + [-1] * (width - len(labels))

@@ -17,7 +17,7 @@ from music_embed.data.ingestion import featurize, pool
 from music_embed.data.records import quantize
 
 _FRONT_END = types.LogMelFrontEnd()
-_QUANTIZATION = types.Quantization()
+_QUANTIZATION = types.Quantization.default(_FRONT_END)
 
 
 def _pool(num_workers: int = 1, time_limit_s: float = 60.0) -> pool.WorkerPool:
@@ -59,7 +59,7 @@ def test_outcomes_come_in_the_order_of_the_files(
   assert outcomes[2].reason == "no such file"
   assert outcomes[5].reason == "shorter than one frame"
   used = [o.features for o in outcomes if o.features is not None]
-  assert [len(features.log_mel) for features in used] == [
+  assert [len(features.rows) for features in used] == [
     498,
     300,
     398,
@@ -70,7 +70,7 @@ def test_outcomes_come_in_the_order_of_the_files(
   here = featurize.featurize(
     paths[0], _FRONT_END, _QUANTIZATION, max_duration_s=6.0
   )
-  np.testing.assert_array_equal(used[0].log_mel, here.log_mel)
+  np.testing.assert_array_equal(used[0].rows, here.rows)
   assert not _children()
 
 
@@ -81,8 +81,8 @@ def test_a_short_recording_ends_in_silence(tmp_path: pathlib.Path) -> None:
   )
   silence = np.log(np.float32([_FRONT_END.log_offset]))
   expected = quantize.quantize(silence, _QUANTIZATION)[0]
-  assert (found.log_mel[98:] == expected).all()
-  assert not (found.log_mel[:98] == expected).all()
+  assert (found.rows[98:] == expected).all()
+  assert not (found.rows[:98] == expected).all()
 
 
 def test_a_file_on_which_a_worker_dies_once_is_tried_again(
@@ -160,7 +160,7 @@ def test_workers_end_when_their_parent_is_killed(
     "from music_embed.data.ingestion import pool\n"
     "workers = pool.WorkerPool(num_workers=2, max_duration_s=6.0,\n"
     "  time_limit_s=60.0, front_end=types.LogMelFrontEnd(),\n"
-    "  quantization=types.Quantization())\n"
+    "  quantization=types.Quantization.default(types.LogMelFrontEnd()))\n"
     f"for _ in workers.map(itertools.repeat({path!r})):\n"
     "  print('one', flush=True)\n"
   )

@@ -28,8 +28,8 @@ def test_a_whole_recording_can_be_read(write_dataset: Any) -> None:
   written = write_dataset()
   dataset = written.open()
   for i, log_mel in enumerate(written.log_mels):
-    np.testing.assert_array_equal(dataset.log_mel(i), log_mel)
-    assert dataset.num_frames[i] == len(log_mel)
+    np.testing.assert_array_equal(dataset.rows(i), log_mel)
+    assert dataset.num_rows[i] == len(log_mel)
 
 
 @pytest.mark.parametrize("start", [-1, 1])
@@ -93,9 +93,7 @@ def test_a_damaged_cache_is_replaced(write_dataset: Any) -> None:
   cache = pathlib.Path(written.directory, index.CACHE_FILE)
   for damage in (b"", b"no zip", cache.read_bytes()[:-40]):
     cache.write_bytes(damage)
-    np.testing.assert_array_equal(
-      written.open().log_mel(3), written.log_mels[3]
-    )
+    np.testing.assert_array_equal(written.open().rows(3), written.log_mels[3])
 
 
 def test_a_flipped_bit_is_found_although_there_is_a_cache(

@@ -7,7 +7,7 @@ from music_embed.data.records import quantize
 
 
 def test_the_error_is_at_most_half_a_step_within_the_range() -> None:
-  q = types.Quantization()
+  q = types.Quantization.default(types.LogMelFrontEnd())
   values = np.linspace(q.low, q.high, 10_001, dtype=np.float32)
   back = quantize.dequantize(quantize.quantize(values, q), q)
   assert np.abs(back - values).max() <= q.step / 2 + 1e-5
@@ -21,7 +21,7 @@ def test_values_outside_the_range_are_clipped() -> None:
 
 
 def test_the_device_dequantises_as_numpy_does() -> None:
-  q = types.Quantization()
+  q = types.Quantization.default(types.LogMelFrontEnd())
   levels = np.arange(256, dtype=np.uint8).reshape(4, 64)
   on_device = quantize.dequantize_tf(levels, q).numpy()
   np.testing.assert_allclose(

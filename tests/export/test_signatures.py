@@ -15,7 +15,7 @@ _FRONT_END = types.LogMelFrontEnd()
 )
 def test_windows_are_those_of_the_audio_package(num_samples: int) -> None:
   plan = signatures.plan(tf.constant([num_samples], tf.int64), _FRONT_END)
-  num_frames = _FRONT_END.num_frames(num_samples)
+  num_frames = _FRONT_END.num_rows(num_samples)
   expected = windows.window_starts(num_frames, _FRONT_END.window_frames)
   assert plan.num_frames.numpy().tolist() == [num_frames]
   assert plan.num_windows.numpy().tolist() == [len(expected)]

@@ -63,12 +63,12 @@ def test_recordings_are_plain_means_whatever_the_batch(
 def test_the_network_is_traced_once_and_follows_its_weights(model) -> None:
   traced = []
 
-  def to_log_mel(stored: tf.Tensor) -> tf.Tensor:
+  def preprocess(stored: tf.Tensor) -> tf.Tensor:
     traced.append(stored.dtype)
     return tf.cast(stored, tf.float32) / 255.0
 
   runner = inference.RecordingEmbedder(
-    model, batch_windows=4, to_log_mel=to_log_mel
+    model, batch_windows=4, preprocess=preprocess
   )
   stored = [(r * 50 + 128).astype(np.uint8) for r in _recordings()]
   first = runner(stored)

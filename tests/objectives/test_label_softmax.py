@@ -135,7 +135,7 @@ def test_a_network_without_label_head_is_refused() -> None:
   with pytest.raises(errors.ConfigError, match="needs a label head"):
     label_softmax.LabelSoftmaxObjective()(
       model,
-      {"log_mel": tf.zeros([1, 300, 64]), "label_ids": tf.zeros([1, 1])},
+      {"windows": tf.zeros([1, 300, 64]), "label_ids": tf.zeros([1, 1])},
       training=True,
     )
 

@@ -18,7 +18,7 @@ _FRAMES, _BINS = 256, 16
 def _triplets() -> dict[str, tf.Tensor]:
   rng = np.random.default_rng(14)
   return {
-    keys.LOG_MEL: tf.constant(
+    keys.WINDOWS: tf.constant(
       rng.normal(size=(4, 3, _FRAMES, _BINS)), tf.float32
     ),
     keys.NEGATIVE_ALLOWED: tf.ones([4, 4], tf.bool),
@@ -28,7 +28,7 @@ def _triplets() -> dict[str, tf.Tensor]:
 def _labelled() -> dict[str, tf.Tensor]:
   rng = np.random.default_rng(15)
   return {
-    keys.LOG_MEL: tf.constant(rng.normal(size=(4, _FRAMES, _BINS)), tf.float32),
+    keys.WINDOWS: tf.constant(rng.normal(size=(4, _FRAMES, _BINS)), tf.float32),
     keys.LABEL_IDS: tf.constant([[0, 3], [2, -1], [-1, -1], [4, 1]]),
   }
 

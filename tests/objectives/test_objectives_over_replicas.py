@@ -32,7 +32,7 @@ def _triplets() -> dict[str, np.ndarray]:
   log_mel += rng.normal(size=(8, 3, 1, _BINS)) * 2.0
   allowed = rng.random((8, 8)) < 0.7
   return {
-    keys.LOG_MEL: log_mel,
+    keys.WINDOWS: log_mel,
     keys.NEGATIVE_ALLOWED: allowed | np.eye(8, dtype=bool),
   }
 
@@ -44,7 +44,7 @@ def _labelled() -> dict[str, np.ndarray]:
   for row, count in enumerate((1, 3, 0, 0, 2, 1, 1, 0)):
     label_ids[row, :count] = rng.choice(7, count, replace=False)
   return {
-    keys.LOG_MEL: rng.normal(size=(8, _FRAMES, _BINS)),
+    keys.WINDOWS: rng.normal(size=(8, _FRAMES, _BINS)),
     keys.LABEL_IDS: label_ids,
   }
 

@@ -54,7 +54,7 @@ def _write_dataset(directory: str, sizes: Mapping[str, int] = _SPLITS) -> None:
   entries.append(writer.write_vocabulary(directory, _WORDS, [9, 9, 9, 9, 9]))
   manifest.Manifest(
     front_end=types.LogMelFrontEnd(),
-    quantization=types.Quantization(),
+    quantization=types.Quantization.default(types.LogMelFrontEnd()),
     seed=0,
     options={"splits": {"by": "recording"}},
     inputs={},

@@ -198,11 +198,11 @@ def test_log_mels_are_those_of_the_audio(
     expected = featurize.featurize(
       str(corpus / "audio" / name),
       types.LogMelFrontEnd(),
-      types.Quantization(),
+      types.Quantization.default(types.LogMelFrontEnd()),
       max_duration_s=600.0,
     )
-    stored = dataset.log_mel(dataset.recording_ids.index(f"r{number}"))
-    np.testing.assert_array_equal(stored, expected.log_mel)
+    stored = dataset.rows(dataset.recording_ids.index(f"r{number}"))
+    np.testing.assert_array_equal(stored, expected.rows)
   restored = quantize.dequantize(stored, dataset.quantization)
   assert restored.min() >= dataset.quantization.low - 1e-5
 

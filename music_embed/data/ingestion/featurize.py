@@ -1,8 +1,9 @@
-"""One audio file to quantised log-mels: the work of an ingestion worker."""
+"""One audio file to stored rows: the work of an ingestion worker."""
 
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,29 +18,29 @@ class Features:
   """What a worker makes of an audio file.
 
   Attributes:
-    log_mel: uint8 [frames, bins], at least a window.
+    rows: as stored, [rows, *row_shape], at least a window.
     flags: of `records.schema`.
     audio_s: duration of what was used of the file.
   """
 
-  log_mel: npt.NDArray[np.uint8]
+  rows: npt.NDArray[Any]
   flags: tuple[str, ...]
   audio_s: float
 
 
 def featurize(
   path: str,
-  front_end: types.LogMelFrontEnd,
+  front_end: types.FrontEnd,
   quantization: types.Quantization,
   *,
   max_duration_s: float,
 ) -> Features:
-  """Decodes a file and computes its quantised log-mels.
+  """Decodes a file and computes its rows.
 
   Args:
     path: the audio file.
-    front_end: parameters of the log-mels.
-    quantization: range of the stored values.
+    front_end: what a row is.
+    quantization: how rows are stored.
     max_duration_s: audio after this time is not used.
 
   Returns:
@@ -52,9 +53,9 @@ def featurize(
   decoded = decode.decode(
     path, sample_rate_hz=front_end.sample_rate_hz, max_s=max_duration_s
   )
-  values = log_mel.log_mel(decoded.waveform, front_end)
+  values = _rows(decoded.waveform, front_end)
   audio_s = len(decoded.waveform) / front_end.sample_rate_hz
-  is_short = len(values) < front_end.window_frames
+  is_short = len(values) < front_end.window_rows
   if not len(values):
     raise errors.AudioError(f"{path}: shorter than one frame")
   if is_short and decoded.truncated:
@@ -69,7 +70,15 @@ def featurize(
   }
   padded = windows.pad_to_window(values, front_end)
   return Features(
-    log_mel=quantize.quantize(padded, quantization),
+    rows=quantize.quantize(padded, quantization),
     flags=tuple(flag for flag, is_set in present.items() if is_set),
     audio_s=audio_s,
   )
+
+
+def _rows(
+  waveform: npt.NDArray[np.float32], front_end: types.FrontEnd
+) -> npt.NDArray[np.float32]:
+  if isinstance(front_end, types.WaveformFrontEnd):
+    return waveform
+  return log_mel.log_mel(waveform, front_end)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 from music_embed.core import errors, files, types
@@ -48,8 +47,8 @@ class DatasetOptions:
   """The options of all parts.
 
   Attributes:
-    front_end: of the stored log-mels.
-    quantization: their range.
+    front_end: what a row of a recording is.
+    quantization: how its values are stored, resolved.
     ingestion: how recordings become records.
     splits: training, validation and evaluation.
     vocabulary: which n-grams become labels.
@@ -57,22 +56,13 @@ class DatasetOptions:
     seed: of splits, order and caps.
   """
 
-  front_end: types.LogMelFrontEnd
+  front_end: types.FrontEnd
   quantization: types.Quantization
   ingestion: IngestionOptions
   splits: splits.SplitOptions
   vocabulary: vocabulary.VocabularyOptions
   graph: sanitize.GraphOptions
   seed: int
-
-  def __post_init__(self) -> None:
-    silence = math.log(self.front_end.log_offset)
-    if self.quantization.low > silence:
-      raise errors.ConfigError(
-        f"Quantization.low {self.quantization.low} is above silence, "
-        f"log(LogMelFrontEnd.log_offset) = {silence:.3f}: quiet sounds would "
-        f"be lost"
-      )
 
 
 def describe_request(
@@ -92,12 +82,13 @@ def describe_request(
     DataError: a table is missing, or of no known format.
   """
   values = dataclasses.asdict(options)
+  del values["front_end"], values["quantization"]
   tables_by_name = {"recordings": recordings, "listening_log": listening_log}
   return {
     "schema_version": manifest.SCHEMA_VERSION,
     "seed": values.pop("seed"),
-    "front_end": values.pop("front_end"),
-    "quantization": values.pop("quantization"),
+    "front_end": options.front_end.to_json(),
+    "quantization": options.quantization.to_json(),
     "options": values,
     "inputs": {name: _describe(path) for name, path in tables_by_name.items()},
   }

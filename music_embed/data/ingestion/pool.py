@@ -118,7 +118,7 @@ class WorkerPool:
     self,
     *,
     num_workers: int,
-    front_end: types.LogMelFrontEnd,
+    front_end: types.FrontEnd,
     quantization: types.Quantization,
     max_duration_s: float,
     time_limit_s: float,
@@ -127,14 +127,15 @@ class WorkerPool:
 
     Args:
       num_workers: processes.
-      front_end: parameters of the log-mels.
-      quantization: range of the stored values.
+      front_end: what a row is.
+      quantization: how rows are stored.
       max_duration_s: audio after this time is not used.
       time_limit_s: wall-clock time that a file may take.
     """
     self._counted_at = time.monotonic()
     self._num_workers = num_workers
-    self._num_bins = front_end.num_bins
+    self._row_shape = front_end.row_shape
+    self._dtype = quantization.storage
     self._time_limit_s = time_limit_s
     self._settings = json.dumps(
       {
@@ -233,9 +234,10 @@ class WorkerPool:
   def _outcome(self, header: dict[str, Any], payload: bytes) -> Outcome:
     if "reason" in header:
       return Outcome(None, header["reason"])
-    log_mel = np.frombuffer(payload, np.uint8).reshape(-1, self._num_bins)
+    stored = np.frombuffer(payload, self._dtype)
+    rows = stored.reshape(-1, *self._row_shape)
     flags = tuple(header["flags"])
-    return Outcome(featurize.Features(log_mel, flags, header["audio_s"]))
+    return Outcome(featurize.Features(rows, flags, header["audio_s"]))
 
   def _bury(self, worker: _Worker, *, kill: bool) -> None:
     """Removes a worker; the file that it was at is its fault."""

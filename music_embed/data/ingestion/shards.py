@@ -148,7 +148,7 @@ def write_shard(
         title=recording.title,
         artist=recording.artist,
         labels=labels.label_ids(recording.title, recording.description),
-        log_mel=features.log_mel,
+        rows=features.rows,
         flags=features.flags,
       ).encode()
 

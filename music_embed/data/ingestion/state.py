@@ -74,7 +74,7 @@ def finished_manifest(
   """
   if os.path.exists(os.path.join(output, manifest.FILE_NAME)):
     found = manifest.load(output)
-    values = dataclasses.asdict(found)
+    values = found.to_json()
     _check_same(output, {name: values[name] for name in request}, request)
     shutil.rmtree(os.path.join(output, _FOLDER), ignore_errors=True)
     return found

@@ -49,7 +49,7 @@ def _respond(
   try:
     features = featurize.featurize(
       path,
-      types.LogMelFrontEnd.from_json(settings["front_end"]),
+      types.front_end_from_json(settings["front_end"]),
       types.Quantization(**settings["quantization"]),
       max_duration_s=settings["max_duration_s"],
     )
@@ -60,7 +60,7 @@ def _respond(
   except Exception as error:  # Whatever a hostile file does, the job goes on.
     return {"reason": f"{type(error).__name__}: {error}"}, b""
   header = {"flags": features.flags, "audio_s": features.audio_s}
-  return header, features.log_mel.tobytes()
+  return header, features.rows.tobytes()
 
 
 if __name__ == "__main__":

@@ -51,9 +51,9 @@ class LabelledSource:
       first_step: step of the first batch.
 
     Returns:
-      Infinite; batch s is a function of (seed, s) alone: LOG_MEL uint8
-      [windows, frames, bins], RECORDING int64 [windows], LABEL_IDS int32
-      [windows, max_labels] padded with -1. Static shapes.
+      Infinite; batch s is a function of (seed, s) alone: WINDOWS
+      [windows, *window_shape] as stored, RECORDING int64 [windows],
+      LABEL_IDS int32 [windows, max_labels] padded with -1. Static shapes.
 
     Raises:
       DataError: no training recording has labels.
@@ -67,18 +67,17 @@ class LabelledSource:
       raise errors.DataError(
         f"{dataset.directory}: no training recording has any label"
       )
-    front_end = dataset.front_end
-    frames, bins = front_end.window_frames, front_end.num_bins
+    window = dataset.window_shape
     size, max_labels = self.batch_windows, dataset.max_labels
 
     def batch(step: int) -> batching.Batch:
       draws = seeds.generator(seed, "labelled", step).random((2, size))
       recordings = labelled[(draws[0] * labelled.size).astype(np.int64)]
       starts = sampling.uniform_starts(
-        dataset.num_frames[recordings], frames, draws[1]
+        dataset.num_rows[recordings], window[0], draws[1]
       )
       return {
-        keys.LOG_MEL: dataset.windows(recordings, starts),
+        keys.WINDOWS: dataset.windows(recordings, starts),
         keys.RECORDING: recordings,
         keys.LABEL_IDS: padded_rows(indptr, indices, recordings, max_labels),
       }
@@ -86,7 +85,7 @@ class LabelledSource:
     return batching.dataset_of_steps(
       batch,
       {
-        keys.LOG_MEL: tf.TensorSpec((size, frames, bins), np.uint8),
+        keys.WINDOWS: tf.TensorSpec((size, *window), dataset.window_dtype),
         keys.RECORDING: tf.TensorSpec((size,), np.int64),
         keys.LABEL_IDS: tf.TensorSpec((size, max_labels), np.int32),
       },

@@ -55,8 +55,8 @@ class TripletSource:
       first_step: step of the first batch.
 
     Returns:
-      Infinite; batch s is a function of (seed, s) alone: LOG_MEL uint8
-      [triplets, 3, frames, bins], RECORDING int64 [triplets, 3],
+      Infinite; batch s is a function of (seed, s) alone: WINDOWS
+      [triplets, 3, *window_shape] as stored, RECORDING int64 [triplets, 3],
       NEGATIVE_ALLOWED bool [triplets, triplets]. Static shapes.
 
     Raises:
@@ -70,8 +70,7 @@ class TripletSource:
       random_negative_share=self.random_negative_share,
       seed=seed,
     )
-    front_end = dataset.front_end
-    frames, bins = front_end.window_frames, front_end.num_bins
+    window = dataset.window_shape
     shape = (self.batch_triplets, 3)
 
     def batch(step: int) -> batching.Batch:
@@ -81,11 +80,11 @@ class TripletSource:
         recordings.size
       )
       starts = sampling.uniform_starts(
-        dataset.num_frames[recordings], frames, draws
+        dataset.num_rows[recordings], window[0], draws
       )
       windows = dataset.windows(recordings, starts)
       return {
-        keys.LOG_MEL: windows.reshape(*shape, frames, bins),
+        keys.WINDOWS: windows.reshape(*shape, *window),
         keys.RECORDING: triplets,
         keys.NEGATIVE_ALLOWED: sampler.negative_allowed(triplets),
       }
@@ -93,7 +92,7 @@ class TripletSource:
     return batching.dataset_of_steps(
       batch,
       {
-        keys.LOG_MEL: tf.TensorSpec((*shape, frames, bins), np.uint8),
+        keys.WINDOWS: tf.TensorSpec((*shape, *window), dataset.window_dtype),
         keys.RECORDING: tf.TensorSpec(shape, np.int64),
         keys.NEGATIVE_ALLOWED: tf.TensorSpec((shape[0], shape[0]), np.bool_),
       },

@@ -35,8 +35,8 @@ class Index:
 
   Attributes:
     shard: int32 [recordings], position in the list of recording shards.
-    offset: int64 [recordings], byte in the shard where the log-mels start.
-    num_frames: int64 [recordings].
+    offset: int64 [recordings], byte in the shard where the payload starts.
+    num_rows: int64 [recordings].
     label_indptr: int64 [recordings + 1].
     label_indices: int32 [entries], sorted within a recording.
     graph_indptr: int64 [recordings + 1].
@@ -47,7 +47,7 @@ class Index:
 
   shard: npt.NDArray[Any]
   offset: npt.NDArray[Any]
-  num_frames: npt.NDArray[Any]
+  num_rows: npt.NDArray[Any]
   label_indptr: npt.NDArray[Any]
   label_indices: npt.NDArray[Any]
   graph_indptr: npt.NDArray[Any]
@@ -117,12 +117,13 @@ def build(directory: str, manifest: manifest_lib.Manifest) -> Index:
   texts: dict[str, list[str]] = {n: [] for n in ("id", "title", "artist")}
   texts["flags"] = []
   num_labels = manifest.counts["labels"]
+  row_bytes = manifest.row_bytes
   for shard, file in enumerate(recording_shards(manifest)):
     for record, offset, payload in _records(directory, file):
       with _naming(directory, file, record):
-        entry = schema.decode_recording(payload, manifest.front_end.num_bins)
+        entry = schema.decode_recording(payload, row_bytes)
         _check_entry(entry, manifest.front_end, num_labels)
-      places.append((shard, offset + entry.log_mel.start, entry.num_frames))
+      places.append((shard, offset + entry.payload.start, entry.num_rows))
       labels.append(entry.labels)
       texts["id"].append(entry.recording_id)
       texts["title"].append(entry.title)
@@ -133,7 +134,7 @@ def build(directory: str, manifest: manifest_lib.Manifest) -> Index:
   return Index(
     shard=table[:, 0].astype(np.int32),
     offset=table[:, 1].copy(),
-    num_frames=table[:, 2].copy(),
+    num_rows=table[:, 2].copy(),
     label_indptr=_indptr([len(ids) for ids in labels]),
     label_indices=_concatenate(labels),
     graph_indptr=graph.csr()[0],
@@ -193,14 +194,13 @@ def _naming(
 
 def _check_entry(
   entry: schema.RecordingEntry,
-  front_end: types.LogMelFrontEnd,
+  front_end: types.FrontEnd,
   num_labels: int,
 ) -> None:
   _check_sorted(entry.labels, num_labels, "label")
-  if entry.num_frames < front_end.window_frames:
+  if entry.num_rows < front_end.window_rows:
     raise errors.DataError(
-      f"{entry.num_frames} frames, less than a window of"
-      f" {front_end.window_frames}"
+      f"{entry.num_rows} rows, less than a window of {front_end.window_rows}"
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from typing import Any
 
 from music_embed.core import errors, files, types
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the on-disk contract; readers accept no other."""
 
 FILE_NAME = "manifest.json"
@@ -37,8 +38,8 @@ class Manifest:
   """Typed contents of `manifest.json`; holds no times, hosts or paths.
 
   Attributes:
-    front_end: parameters of the stored log-mels.
-    quantization: their range.
+    front_end: what a row of a recording is.
+    quantization: how its values are stored.
     seed: of splits, order and caps.
     options: everything else that shaped the dataset, by part.
     inputs: SHA-256 and format of each input table.
@@ -48,7 +49,7 @@ class Manifest:
     schema_version: version of the contract.
   """
 
-  front_end: types.LogMelFrontEnd
+  front_end: types.FrontEnd
   quantization: types.Quantization
   seed: int
   options: dict[str, Any]
@@ -57,6 +58,19 @@ class Manifest:
   counts: dict[str, int]
   files: tuple[FileEntry, ...]
   schema_version: int = SCHEMA_VERSION
+
+  @property
+  def row_bytes(self) -> int:
+    """Size of a stored row."""
+    values = math.prod(self.front_end.row_shape)
+    return values * self.quantization.storage.itemsize
+
+  def to_json(self) -> dict[str, Any]:
+    """The contents of `manifest.json`."""
+    return dataclasses.asdict(self) | {
+      "front_end": self.front_end.to_json(),
+      "quantization": self.quantization.to_json(),
+    }
 
   def shards(self, prefix: str) -> list[FileEntry]:
     """Shards of a split, or of "graph", in order."""
@@ -68,7 +82,7 @@ class Manifest:
   def save(self, directory: str) -> None:
     """Writes the manifest into a dataset's directory, atomically."""
     path = files.join(directory, FILE_NAME)
-    files.write_json(path, dataclasses.asdict(self))
+    files.write_json(path, self.to_json())
 
 
 def load(directory: str) -> Manifest:
@@ -99,11 +113,13 @@ def load(directory: str) -> Manifest:
       f" {SCHEMA_VERSION}: prepare the dataset again"
     )
   try:
-    values["front_end"] = types.LogMelFrontEnd.from_json(values["front_end"])
-    values["quantization"] = types.Quantization(**values["quantization"])
+    values["front_end"] = types.front_end_from_json(values["front_end"])
+    values["quantization"] = types.Quantization(
+      **values["quantization"]
+    ).resolved(values["front_end"])
     values["files"] = tuple(FileEntry(**entry) for entry in values["files"])
     manifest = Manifest(**values)
-  except (KeyError, TypeError) as error:
+  except (KeyError, TypeError, errors.ConfigError) as error:
     raise errors.DataError(f"{path}: malformed ({error})") from error
   for split in types.SPLITS:
     held = sum(shard.num_records for shard in manifest.shards(split))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from typing import Any
 
@@ -53,24 +54,34 @@ class PreparedDataset:
       os.close(descriptor)
 
   @property
-  def front_end(self) -> types.LogMelFrontEnd:
-    """Front end of the stored log-mels."""
+  def front_end(self) -> types.FrontEnd:
+    """What a row of a recording is."""
     return self.manifest.front_end
 
   @property
   def quantization(self) -> types.Quantization:
-    """Range of the stored log-mels."""
+    """How its values are stored."""
     return self.manifest.quantization
 
   @property
   def num_recordings(self) -> int:
     """Recordings of all splits."""
-    return len(self._index.num_frames)
+    return len(self._index.num_rows)
 
   @property
-  def num_frames(self) -> npt.NDArray[Any]:
-    """Frames of each recording, at least a window: int64 [recordings]."""
-    return self._index.num_frames
+  def num_rows(self) -> npt.NDArray[Any]:
+    """Rows of each recording, at least a window: int64 [recordings]."""
+    return self._index.num_rows
+
+  @property
+  def window_shape(self) -> tuple[int, ...]:
+    """Shape of one window: [rows, *row_shape]."""
+    return self.front_end.window_shape
+
+  @property
+  def window_dtype(self) -> np.dtype[Any]:
+    """Dtype of stored windows."""
+    return self.quantization.storage
 
   def split_range(self, split: str) -> range:
     """Indices of the recordings of a split, one of `types.SPLITS`."""
@@ -147,6 +158,12 @@ class PreparedDataset:
     graph = self._index.graph()
     return graph if split is None else graph.restrict(self.split_range(split))
 
+  @functools.cached_property
+  def graph_checksum(self) -> str:
+    """Hexadecimal SHA-256 over the checksums of the graph's shards."""
+    digests = [file.sha256 for file in self.manifest.shards("graph")]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
   def windows(
     self, recordings: npt.NDArray[Any], starts: npt.NDArray[Any]
   ) -> npt.NDArray[Any]:
@@ -154,29 +171,28 @@ class PreparedDataset:
 
     Args:
       recordings: indices, int64 [n].
-      starts: first frame of each window, int64 [n].
+      starts: first row of each window, int64 [n].
 
     Returns:
-      uint8 [n, window_frames, bins], quantised.
+      [n, *window_shape] of `window_dtype`.
 
     Raises:
       IndexError: a window reaches beyond its recording.
       DataError: a shard has become shorter.
     """
-    bins, length = self.front_end.num_bins, self.front_end.window_frames
-    last = self.num_frames[recordings] - length
+    last = self.num_rows[recordings] - self.front_end.window_rows
     if (starts < 0).any() or (starts > last).any():
       raise IndexError("a window reaches beyond its recording")
-    out = np.empty((len(recordings), length, bins), np.uint8)
-    offsets = self._index.offset[recordings] + starts * bins
+    out = np.empty((len(recordings), *self.window_shape), self.window_dtype)
+    offsets = self._index.offset[recordings] + starts * self.manifest.row_bytes
     shards = self._index.shard[recordings]
     self._read(shards.tolist(), offsets.tolist(), out)
     return out
 
-  def log_mel(self, index: int) -> npt.NDArray[Any]:
-    """All of a recording, quantised: uint8 [frames, bins]."""
-    shape = (1, int(self.num_frames[index]), self.front_end.num_bins)
-    out = np.empty(shape, np.uint8)
+  def rows(self, index: int) -> npt.NDArray[Any]:
+    """All of a recording, as stored: [rows, *row_shape]."""
+    shape = (1, int(self.num_rows[index]), *self.front_end.row_shape)
+    out = np.empty(shape, self.window_dtype)
     place = int(self._index.shard[index]), int(self._index.offset[index])
     self._read([place[0]], [place[1]], out)
     return out[0]

@@ -1,4 +1,4 @@
-"""Affine uint8 quantisation of log-mels, and its inverse on either side."""
+"""From the values of rows to what is stored, and back on either side."""
 
 from __future__ import annotations
 
@@ -11,41 +11,51 @@ from music_embed.core import types
 
 
 def quantize(
-  log_mel: npt.NDArray[Any], q: types.Quantization
+  values: npt.NDArray[Any], q: types.Quantization
 ) -> npt.NDArray[Any]:
-  """Rounds to the nearest of 256 levels; values outside the range are clipped.
+  """Rounds to what can be stored; values outside the range are clipped.
 
   Args:
-    log_mel: float32 [..., frames, bins], finite.
-    q: the range.
+    values: float32 [...], finite.
+    q: how to store.
 
   Returns:
-    uint8 of the same shape; within the range the error is at most half a
-    `q.step`.
+    `q.storage` of the same shape; for integers, the error within the range
+    is at most half a `q.step`.
   """
-  levels = (log_mel - np.float32(q.low)) * np.float32(1.0 / q.step)
-  return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+  if q.storage.kind == "f":
+    finite = np.finfo(q.storage)
+    return np.clip(values, finite.min, finite.max).astype(q.storage)
+  limits = np.iinfo(q.storage)
+  levels = (values - np.float32(q.offset)) * np.float32(1.0 / q.step)
+  return np.clip(np.rint(levels), limits.min, limits.max).astype(q.storage)
 
 
 def dequantize(
-  levels: npt.NDArray[Any], q: types.Quantization
+  stored: npt.NDArray[Any], q: types.Quantization
 ) -> npt.NDArray[Any]:
-  """Inverse of `quantize` up to rounding: uint8 [...] -> float32 [...]."""
-  return levels.astype(np.float32) * np.float32(q.step) + np.float32(q.low)
+  """Inverse of `quantize` up to rounding: [...] -> float32 [...]."""
+  values = stored.astype(np.float32)
+  if q.storage.kind == "f":
+    return values
+  return values * np.float32(q.step) + np.float32(q.offset)
 
 
-def dequantize_tf(levels: Any, q: types.Quantization) -> Any:
+def dequantize_tf(stored: Any, q: types.Quantization) -> Any:
   """`dequantize` as TensorFlow ops, to run on the device.
 
   Args:
-    levels: uint8 tensor [...].
-    q: the range.
+    stored: tensor [...] of `q.storage`.
+    q: how it was stored.
 
   Returns:
     float32 tensor of the same shape.
   """
   import tensorflow as tf  # Ingestion imports this module without TensorFlow.
 
-  return tf.cast(levels, tf.float32) * tf.constant(
-    q.step, tf.float32
-  ) + tf.constant(q.low, tf.float32)
+  values = tf.cast(stored, tf.float32)
+  if q.storage.kind == "f":
+    return values
+  return values * tf.constant(q.step, tf.float32) + tf.constant(
+    q.offset, tf.float32
+  )

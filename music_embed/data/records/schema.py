@@ -33,7 +33,8 @@ class RecordingRecord:
     title: as in the table.
     artist: as in the table; empty where unknown.
     labels: sorted vocabulary indices of its text's n-grams, int64 [labels].
-    log_mel: quantised log-mels, uint8 [frames, bins].
+    rows: as stored, [rows, *row_shape] of the dataset's front end and
+      quantisation.
     flags: of TRUNCATED, SHORT, LONG, CLIPPED.
   """
 
@@ -41,7 +42,7 @@ class RecordingRecord:
   title: str
   artist: str
   labels: npt.NDArray[Any]
-  log_mel: npt.NDArray[Any]
+  rows: npt.NDArray[Any]
   flags: tuple[str, ...] = ()
 
   def encode(self) -> bytes:
@@ -51,9 +52,9 @@ class RecordingRecord:
         "recording_id": [self.recording_id.encode()],
         "title": [self.title.encode()],
         "artist": [self.artist.encode()],
-        "num_frames": np.array([len(self.log_mel)]),
+        "num_rows": np.array([len(self.rows)]),
         "labels": self.labels,
-        "log_mel": [self.log_mel.tobytes()],
+        "payload": [self.rows.tobytes()],
         "flags": [flag.encode() for flag in self.flags],
       }
     )
@@ -69,8 +70,8 @@ class RecordingEntry:
     artist: as in the table; empty where unknown.
     labels: sorted vocabulary indices, int64 [labels].
     flags: of TRUNCATED, SHORT, LONG, CLIPPED.
-    num_frames: frames of the log-mels.
-    log_mel: the bytes of the payload that hold the log-mels.
+    num_rows: rows of the payload.
+    payload: the bytes of the message that hold the rows.
   """
 
   recording_id: str
@@ -78,45 +79,45 @@ class RecordingEntry:
   artist: str
   labels: npt.NDArray[Any]
   flags: tuple[str, ...]
-  num_frames: int
-  log_mel: slice
+  num_rows: int
+  payload: slice
 
 
-def decode_recording(payload: bytes, num_bins: int) -> RecordingEntry:
+def decode_recording(message: bytes, row_bytes: int) -> RecordingEntry:
   """Parses the record of a recording.
 
   Args:
-    payload: a serialised `tf.train.Example`.
-    num_bins: mel bins of the dataset's front end.
+    message: a serialised `tf.train.Example`.
+    row_bytes: size of a row of the dataset.
 
   Returns:
-    The entry, which points at the log-mels instead of holding them.
+    The entry, which points at the rows instead of holding them.
 
   Raises:
-    DataError: a feature is missing, or the log-mels have another size.
+    DataError: a feature is missing, or the rows have another size.
   """
-  features = example.decode(payload)
+  features = example.decode(message)
   try:
     text = {
-      name: payload[features[name][0]].decode()
+      name: message[features[name][0]].decode()
       for name in ("recording_id", "title", "artist")
     }
     entry = RecordingEntry(
       **text,
       labels=np.asarray(features["labels"], np.int64),
-      flags=tuple(payload[place].decode() for place in features["flags"]),
-      num_frames=int(np.asarray(features["num_frames"])[0]),
-      log_mel=features["log_mel"][0],
+      flags=tuple(message[place].decode() for place in features["flags"]),
+      num_rows=int(np.asarray(features["num_rows"])[0]),
+      payload=features["payload"][0],
     )
   except (IndexError, KeyError, TypeError, ValueError) as error:
     raise errors.DataError(
       f"not the record of a recording (trouble with {error})"
     ) from error
-  num_bytes = entry.log_mel.stop - entry.log_mel.start
-  if num_bytes != entry.num_frames * num_bins:
+  num_bytes = entry.payload.stop - entry.payload.start
+  if num_bytes != entry.num_rows * row_bytes:
     raise errors.DataError(
-      f"{num_bytes} bytes of log-mels for {entry.num_frames} frames of"
-      f" {num_bins} bins: written with another front end?"
+      f"{num_bytes} bytes of payload for {entry.num_rows} rows of"
+      f" {row_bytes} bytes: written with another front end?"
     )
   return entry
 
