@@ -185,14 +185,12 @@ def bisect(
   """
   low, high, values = np.broadcast_arrays(low, high, values)
   lengths = high - low
-  low = low.copy()
-  last = len(indices) - 1
-  # Halves lengths instead of moving both ends: one `where` less a round.
+  # Halves lengths instead of moving both ends, which takes less a round.
   for _ in range(int(lengths.max(initial=0)).bit_length()):
     half = lengths >> 1
     middle = low + half
     # An empty stretch looks at what follows it, and the guard ignores it.
-    smaller = (lengths > 0) & (indices[np.minimum(middle, last)] < values)
+    smaller = (lengths > 0) & (indices.take(middle, mode="clip") < values)
     low = np.where(smaller, middle + 1, low)
     lengths = np.where(smaller, lengths - half - 1, half)
   return low
