@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from music_embed.core import errors, seeds, types
-from music_embed.data.mining import vocabulary
+from music_embed.data.mining import tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ def split_of(
     One of `types.SPLITS`.
   """
   by_artist = options.by == "artist" and artist.strip()
-  unit = vocabulary.normalize(artist) if by_artist else recording_id
+  unit = tokens.normalize(artist) if by_artist else recording_id
   kind = "artist" if by_artist else "recording"
   draw = seeds.hash_unit(seed, f"split by {kind}", unit)
   train, validation, evaluation = types.SPLITS
