@@ -23,9 +23,9 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_ROOT), str(_ROOT / "tools")]
+sys.path.insert(0, str(_ROOT))
 
-from performance import measure  # noqa: E402
+from tools.performance import measure  # noqa: E402
 
 SECTIONS = {
   "data": ("windows", "triplets", "graph", "colisten", "ingestion", "input"),
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
   ) as scratch:
     for name in chosen:
       measure.say(f"measuring {name} ...")
-      module = importlib.import_module(f"performance.{name}")
+      module = importlib.import_module(f"tools.performance.{name}")
       found: Callable[[str], list[measure.Figure]] = module.figures
       figures += found(scratch)
       _write(flags.json, figures)  # What is measured stays, whatever follows.

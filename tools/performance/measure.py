@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -105,7 +106,7 @@ def run_apart(module: str, arguments: Sequence[str]) -> Usage:
   """Runs a module as a process of its own and watches what it uses.
 
   Args:
-    module: dotted name, importable from the checkout's root and tools.
+    module: dotted name, importable from the checkout's root.
     arguments: of its command line; its last line of output is JSON.
 
   Returns:
