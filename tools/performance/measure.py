@@ -115,8 +115,8 @@ def run_apart(module: str, arguments: Sequence[str]) -> Usage:
   Raises:
     RuntimeError: it failed; its own message is on stderr.
   """
-  tools = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-  search = [os.path.dirname(tools), tools, os.environ.get("PYTHONPATH", "")]
+  root = str(pathlib.Path(__file__).resolve().parents[2])
+  search = [root, os.environ.get("PYTHONPATH", "")]
   environment = os.environ | {
     "PYTHONPATH": os.pathsep.join(filter(None, search))
   }
