@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from music_embed.audio import statistics
-from music_embed.core import seeds
+from music_embed.audio import log_mel, statistics
+from music_embed.core import seeds, types
 from music_embed.data.mining import factorize
 from music_embed.data.mining import graph as graph_lib
 from music_embed.data.records import prepared, quantize
@@ -66,8 +66,11 @@ def baseline_systems(
   """
 
   def statistics_of(index: int) -> Array:
-    stored = data.rows(index)
-    return statistics.statistics(quantize.dequantize(stored, data.quantization))
+    rows = quantize.dequantize(data.rows(index), data.quantization)
+    if isinstance(data.front_end, types.WaveformFrontEnd):
+      rate_hz = data.front_end.sample_rate_hz
+      rows = log_mel.log_mel(rows, types.LogMelFrontEnd(rate_hz))
+    return statistics.statistics(rows)
 
   def factors_of(graph: graph_lib.Graph) -> dict[int, Array]:
     return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from music_embed.core import errors, types
 from music_embed.data.records import prepared
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config
@@ -26,13 +27,28 @@ def build(
     seed: of the initial weights.
 
   Raises:
-    ConfigError: the head is of another size than the vocabulary.
+    ConfigError: the head is of another size than the vocabulary, or the
+      backbone cannot take the dataset's windows.
   """
+  name, kind = type(embedder.backbone).__name__, data.front_end.kind
+  taken = getattr(embedder.backbone, "input_kind", types.LogMelFrontEnd.kind)
+  if taken != kind:
+    raise errors.ConfigError(
+      f"{name} takes {taken} windows, but {data.directory} holds {kind}"
+      " windows: choose another backbone, or a dataset prepared with another"
+      " front end"
+    )
   tf_keras.utils.set_random_seed(seed)
   if embedder.label_head is not None:
     embedder.label_head.set_num_labels(len(data.vocabulary))
   window = tf.zeros([2, *data.window_shape])
-  embedder(window, training=False)
+  try:
+    embedder(window, training=False)
+  except (ValueError, tf.errors.InvalidArgumentError) as error:
+    raise errors.ConfigError(
+      f"{name} cannot take windows of shape {data.window_shape}:"
+      f" {str(error).splitlines()[0]}"
+    ) from error
 
 
 def load_embedder(

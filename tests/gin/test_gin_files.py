@@ -69,7 +69,12 @@ def _included():
   return {_ROOT / name for name in names}
 
 
-_STANDALONE_PARTS = {"backbones", "hardware"}
+_STANDALONE_PARTS = {
+  "backbones": "gin/systems/huang2020/triplet.gin",
+  "front_ends": "gin/datasets/huang2020.gin",
+  "hardware": "gin/systems/huang2020/triplet.gin",
+}
+"""Folders of files that go on top of others, and a file to try them on."""
 
 
 @pytest.mark.parametrize("path", _FILES, ids=_name)
@@ -84,9 +89,12 @@ def test_it_is_a_command_or_part_of_one(path):
 
 @pytest.mark.parametrize("path", _FILES, ids=_name)
 def test_it_parses_and_builds_what_it_names(path, checkout):
-  """Alone where it is a command, else on top of the triplet system."""
+  """Alone where it is a command, else on top of one that it may follow."""
   is_command = "# Command:" in path.read_text(encoding="utf-8")
-  base = [] if is_command else ["gin/systems/huang2020/triplet.gin"]
+  part_of = _STANDALONE_PARTS.get(
+    path.parent.name, "gin/systems/huang2020/triplet.gin"
+  )
+  base = [] if is_command else [part_of]
   text = _with_includes(path) + "".join(
     _with_includes(_ROOT / name) for name in base
   )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
+from music_embed.audio import log_mel
 from music_embed.core import errors, files, types
 from music_embed.data.corpora import tables
 from music_embed.data.mining import sanitize, splits, vocabulary
@@ -63,6 +66,16 @@ class DatasetOptions:
   vocabulary: vocabulary.VocabularyOptions
   graph: sanitize.GraphOptions
   seed: int
+
+  def __post_init__(self) -> None:
+    if not isinstance(self.front_end, types.LogMelFrontEnd):
+      return
+    empty = np.count_nonzero(~log_mel.mel_matrix(self.front_end).any(axis=0))
+    if empty:
+      raise errors.ConfigError(
+        f"LogMelFrontEnd: {empty} of {self.front_end.num_bins} mel bins are"
+        " narrower than an FFT bin and would hold nothing: raise fft_length"
+      )
 
 
 def describe_request(

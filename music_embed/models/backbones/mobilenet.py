@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from music_embed.core import types
 from music_embed.models import layers
 
 _WIDTH = 0.33
@@ -38,6 +39,8 @@ class MobileNet(tf_keras.layers.Layer):
   26.35 M multiplies per window of 300 x 64 (the paper: 670 k, 26.1 M), batch
   norm not counted.
   """
+
+  input_kind = types.LogMelFrontEnd.kind
 
   def __init__(
     self, *, width_multiplier: float = 1.0, batch_norm_momentum: float = 0.99

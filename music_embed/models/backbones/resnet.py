@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from music_embed.core import types
 from music_embed.models import layers
 
 _STAGES = ((64, 1), (128, 2), (256, 2), (512, 2))
@@ -53,6 +54,8 @@ class ResNet18(tf_keras.layers.Layer):
   multiplies per window of 300 x 64 (the paper: 11.2 M, 686 M), batch norm not
   counted.
   """
+
+  input_kind = types.LogMelFrontEnd.kind
 
   def __init__(
     self, *, width_multiplier: float = 1.0, batch_norm_momentum: float = 0.99

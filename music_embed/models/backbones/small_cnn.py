@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from music_embed.core import types
 from music_embed.models import layers
 
 _CHANNELS = (8, 16, 78)
@@ -16,6 +17,8 @@ class SmallCNN(tf_keras.layers.Layer):
   With the 128-wide projection: 537.7 k parameters and 22.0 M multiplies per
   window of 300 x 64 (the paper: 537 k, 22 M), batch norm not counted.
   """
+
+  input_kind = types.LogMelFrontEnd.kind
 
   def __init__(
     self, *, width_multiplier: float = 1.0, batch_norm_momentum: float = 0.99
