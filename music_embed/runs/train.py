@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_embed.core import errors, files, keys
+from music_embed.core import errors, files, keys, types
 from music_embed.data.records import prepared, quantize
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import restore
@@ -73,6 +73,7 @@ def train(
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
   _check(workdir, texts, data, plateau, validation, augment)
+  _check_steps(tasks, loop)
   placement = (strategy or strategy_lib.OneDevice()).create()
   with placement.scope():
     restore.build(embedder, data, seed=seed)
@@ -155,7 +156,13 @@ def _windows_per_step(
   """Network input windows of a global batch, over all tasks."""
   total = 0
   for task in tasks:
-    batches = task.source.batches(data, seed=seed, first_step=0)
+    available = task.source.available
+    batches = task.source.batches(
+      data,
+      seed=seed,
+      first_step=available.start if available is not None else 0,
+      worker=types.Slice(0, 1),
+    )
     shape = batches.element_spec[keys.WINDOWS].shape
     if shape[0] % replicas:
       raise errors.ConfigError(
@@ -185,6 +192,19 @@ def _check(
       f"{type(augment).__name__}.log_offset is {assumed}, the dataset's front "
       f"end has {offset}"
     )
+
+
+def _check_steps(
+  tasks: Sequence[task_lib.Task], loop: loop_lib.LoopOptions
+) -> None:
+  for task in tasks:
+    available = task.source.available
+    if available is not None and available.stop < loop.train_steps:
+      raise errors.ConfigError(
+        f"LoopOptions.train_steps is {loop.train_steps:,}, but the batches of "
+        f"{type(task.source).__name__} end at step {available.stop:,}: "
+        f"materialise more of them, or train for fewer steps"
+      )
 
 
 def _describe(

@@ -7,16 +7,21 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from music_embed.core import types
 from music_embed.objectives import base
 
 
 class Source(Protocol):
   """Gives global batches; batch s is a pure function of (seed, s)."""
 
+  @property
+  def available(self) -> range | None:
+    """The steps that there are batches for; None where they never end."""
+
   def batches(
-    self, dataset: Any, *, seed: int, first_step: int
+    self, dataset: Any, *, seed: int, first_step: int, worker: types.Slice
   ) -> tf.data.Dataset:
-    """An endless dataset whose first element is batch `first_step`."""
+    """A worker's rows of each batch, from batch `first_step` on."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ import orbit
 import tensorflow as tf
 import tf_keras
 
-from music_embed.core import errors, keys
+from music_embed.core import errors, keys, types
 from music_embed.training import optimizers as optimizers_lib
 from music_embed.training import task as task_lib
 
@@ -159,6 +159,9 @@ def distribute(
 ) -> Any:
   """One global batch of every task a step, cut into the replicas' slices.
 
+  Each worker of the strategy makes its own slice only, and cuts it over its
+  own replicas.
+
   Args:
     tasks: the stage's terms.
     dataset: the PreparedDataset that their sources read.
@@ -169,22 +172,31 @@ def distribute(
   Returns:
     A distributed dataset of tuples of batch dictionaries.
   """
-  replicas = strategy.num_replicas_in_sync
-  batches = tf.data.Dataset.zip(
-    tuple(
-      task.source.batches(dataset, seed=seed, first_step=first_step)
-      for task in tasks
+
+  def batches_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    workers = context.num_input_pipelines
+    worker = types.Slice(context.input_pipeline_id, workers)
+    batches = tf.data.Dataset.zip(
+      tuple(
+        task.source.batches(
+          dataset, seed=seed, first_step=first_step, worker=worker
+        )
+        for task in tasks
+      )
     )
-  )
-  if replicas > 1:
-    batches = batches.map(
-      lambda *batch: tf.nest.map_structure(lambda x: _split(x, replicas), batch)
-    ).unbatch()
-  options = tf.data.Options()
-  options.autotune.enabled = True
-  options.deterministic = True
-  batches = batches.with_options(options).prefetch(tf.data.AUTOTUNE)
-  return strategy.distribute_datasets_from_function(lambda _: batches)
+    replicas = context.num_replicas_in_sync // workers
+    if replicas > 1:
+      batches = batches.map(
+        lambda *batch: tf.nest.map_structure(
+          lambda x: _split(x, replicas), batch
+        )
+      ).unbatch()
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    options.deterministic = True
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+  return strategy.distribute_datasets_from_function(batches_of)
 
 
 def _split(value: tf.Tensor, replicas: int) -> tf.Tensor:

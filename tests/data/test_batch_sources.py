@@ -5,8 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from music_embed.core import errors, keys
-from music_embed.data.pipeline import labelled, triplets
+from music_embed.core import errors, keys, types
+from music_embed.data.pipeline import (
+  labelled,
+  triplets,
+  weighting,
+)
 
 _EDGES = [(0, 1), (1, 2), (2, 3), (4, 5), (5, 6), (3, 13), (6, 17), (12, 13)]
 
@@ -108,6 +112,116 @@ def test_a_batch_is_the_same_wherever_the_run_starts(
   )
 
 
+_SOURCES = [
+  triplets.TripletSource(
+    batch_triplets=8,
+    random_negative_share=0.3,
+    anchor_weighting=weighting.LabelFrequency(),
+  ),
+  labelled.LabelledSource(
+    batch_windows=12, recording_weighting=weighting.LabelFrequency(power=1.0)
+  ),
+]
+
+
+@pytest.mark.parametrize("num_workers", [2, 4])
+@pytest.mark.parametrize("source", _SOURCES)
+def test_workers_share_the_same_global_batch(
+  write_dataset: Any, source: Any, num_workers: int
+) -> None:
+  dataset = write_dataset(edges=_EDGES).open()
+  whole = _take(source.batches(dataset, seed=1, first_step=3), 4)
+  slices = [
+    _take(
+      source.batches(
+        dataset, seed=1, first_step=3, worker=types.Slice(k, num_workers)
+      ),
+      4,
+    )
+    for k in range(num_workers)
+  ]
+  for batch, *parts in zip(whole, *slices, strict=True):
+    for name, expected in batch.items():
+      joined = np.concatenate([part[name] for part in parts])
+      np.testing.assert_array_equal(joined, expected)
+      assert joined.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("source", _SOURCES)
+def test_a_worker_reads_no_windows_but_its_own(
+  write_dataset: Any, source: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  dataset = write_dataset(edges=_EDGES).open()
+  whole = source.steps(dataset, seed=1).function(5)[keys.RECORDING]
+  read: list[int] = []
+  windows = dataset.windows
+
+  def noted(recordings: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    read.extend(recordings.tolist())
+    return windows(recordings, starts)
+
+  monkeypatch.setattr(dataset, "windows", noted)
+  source.steps(dataset, seed=1, worker=types.Slice(1, 4)).function(5)
+  quarter = len(whole) // 4
+  assert read == whole[quarter : 2 * quarter].ravel().tolist()
+
+
+@pytest.mark.parametrize("source", _SOURCES)
+def test_a_batch_that_workers_cannot_share_is_refused(
+  write_dataset: Any, source: Any
+) -> None:
+  dataset = write_dataset(edges=_EDGES).open()
+  with pytest.raises(errors.ConfigError, match="evenly by 5 workers"):
+    source.batches(dataset, seed=0, first_step=0, worker=types.Slice(0, 5))
+
+
+def test_labels_weigh_by_the_rarest_of_a_recording(write_dataset: Any) -> None:
+  written = write_dataset()
+  dataset = written.open()
+  counts = dataset.label_counts.tolist()  # 9, 8, ... 1
+  weights = weighting.LabelFrequency(power=0.5)(dataset, range(2, 12))
+  expected = [
+    max((counts[label] ** -0.5 for label in written.labels[i]), default=9**-0.5)
+    for i in range(2, 12)
+  ]
+  np.testing.assert_allclose(weights, expected)
+  even = weighting.LabelFrequency(power=0.0)(dataset, range(2, 12))
+  assert even.tolist() == [1.0] * 10
+
+
+def _assert_drawn_by(drawn: np.ndarray, weights: np.ndarray) -> None:
+  expected = len(drawn) * weights / weights.sum()
+  found = np.bincount(drawn, minlength=len(weights))
+  assert (np.abs(found - expected) <= 4.5 * np.sqrt(expected)).all()
+
+
+def test_recordings_are_drawn_by_their_weight(write_dataset: Any) -> None:
+  dataset = write_dataset().open()
+  by_frequency = weighting.LabelFrequency(power=1.0)
+  source = labelled.LabelledSource(
+    batch_windows=20_000, recording_weighting=by_frequency
+  )
+  drawn = source.steps(dataset, seed=0).function(0)[keys.RECORDING]
+  has_labels = [len(dataset.label_ids(i)) > 0 for i in range(12)]
+  weights = by_frequency(dataset, range(12))
+  assert weights.max() > 3 * weights.min()
+  _assert_drawn_by(drawn, weights * has_labels)
+
+
+def test_anchors_are_drawn_by_their_weight(write_dataset: Any) -> None:
+  dataset = write_dataset(edges=_EDGES).open()
+  by_frequency = weighting.LabelFrequency(power=1.0)
+  source = triplets.TripletSource(
+    batch_triplets=2_000, anchor_weighting=by_frequency
+  )
+  steps = source.steps(dataset, seed=0)
+  drawn = np.concatenate(
+    [steps.function(step)[keys.RECORDING][:, 0] for step in range(10)]
+  )
+  weights = by_frequency(dataset, range(12))
+  _assert_drawn_by(drawn, weights * (dataset.graph("train").degrees[:12] > 0))
+
+
 def test_sources_refuse_what_makes_no_sense(write_dataset: Any) -> None:
   with pytest.raises(errors.ConfigError, match="batch_triplets"):
     triplets.TripletSource(batch_triplets=0)
@@ -115,6 +229,8 @@ def test_sources_refuse_what_makes_no_sense(write_dataset: Any) -> None:
     triplets.TripletSource(batch_triplets=1, random_negative_share=1.5)
   with pytest.raises(errors.ConfigError, match="batch_windows"):
     labelled.LabelledSource(batch_windows=0)
+  with pytest.raises(errors.ConfigError, match="power"):
+    weighting.LabelFrequency(power=-0.5)
   # All edges lie outside the training part.
   dataset = write_dataset(edges=[(12, 13), (15, 16)]).open()
   source = triplets.TripletSource(batch_triplets=4)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from music_embed.core import errors, keys, seeds, types
-from music_embed.data.pipeline import batching, sampling
+from music_embed.data.pipeline import batching, sampling, weighting
 from music_embed.data.records import prepared
 
 PADDING = -1
 """What fills the label ids of recordings with fewer labels than others."""
 
 
-class LabelledSource:
+class LabelledSource(batching.StepSource):
   """Batches for the label objective, from training recordings with labels."""
 
   def __init__(
     self,
     *,
     batch_windows: int,
+    recording_weighting: weighting.Weighting | None = None,
     num_parallel_calls: int = 2,
     prefetch_batches: int = 4,
   ) -> None:
@@ -28,51 +30,55 @@ class LabelledSource:
 
     Args:
       batch_windows: windows of the global batch.
+      recording_weighting: how often each recording is drawn; None draws
+        uniformly from those that have labels.
       num_parallel_calls: batches made at once.
       prefetch_batches: batches held ready.
 
     Raises:
       ConfigError: a value is out of range.
     """
+    super().__init__(
+      num_parallel_calls=num_parallel_calls, prefetch_batches=prefetch_batches
+    )
     if batch_windows < 1:
       raise errors.ConfigError("LabelledSource.batch_windows must be positive")
     self.batch_windows = batch_windows
-    self._num_parallel_calls = num_parallel_calls
-    self._prefetch_batches = prefetch_batches
+    self._recording_weighting = recording_weighting
 
-  def batches(
-    self, dataset: prepared.PreparedDataset, *, seed: int, first_step: int
-  ) -> tf.data.Dataset:
-    """Global batches from a step on.
+  def describe(self) -> dict[str, Any]:
+    """See `StepSource`."""
+    weights = self._recording_weighting
+    return {
+      "kind": "labelled",
+      "batch_windows": self.batch_windows,
+      "recording_weighting": (
+        weights.describe() if weights is not None else None
+      ),
+    }
 
-    Args:
-      dataset: the prepared dataset.
-      seed: of the run.
-      first_step: step of the first batch.
+  def steps(
+    self,
+    dataset: prepared.PreparedDataset,
+    *,
+    seed: int,
+    worker: types.Slice = batching.WHOLE,
+  ) -> batching.Steps:
+    """See `StepSource`.
 
     Returns:
-      Infinite; batch s is a function of (seed, s) alone: WINDOWS
-      [windows, *window_shape] as stored, RECORDING int64 [windows],
-      LABEL_IDS int32 [windows, max_labels] padded with -1. Static shapes.
-
-    Raises:
-      DataError: no training recording has labels.
+      Batches of WINDOWS [windows, *window_shape] as stored, RECORDING int64
+      [windows], and LABEL_IDS int32 [windows, max_labels] padded with -1.
     """
-    train = dataset.split_range(types.SPLITS[0])
-    indptr, indices = dataset.labels_csr
-    labelled = train.start + np.flatnonzero(
-      np.diff(indptr[train.start : train.stop + 1])
-    )
-    if not labelled.size:
-      raise errors.DataError(
-        f"{dataset.directory}: no training recording has any label"
-      )
-    window = dataset.window_shape
     size, max_labels = self.batch_windows, dataset.max_labels
+    own = worker.rows(size)
+    draw = self._draw(dataset)
+    indptr, indices = (np.asarray(array) for array in dataset.labels_csr)
+    window = dataset.window_shape
 
     def batch(step: int) -> batching.Batch:
-      draws = seeds.generator(seed, "labelled", step).random((2, size))
-      recordings = labelled[(draws[0] * labelled.size).astype(np.int64)]
+      draws = seeds.generator(seed, "labelled", step).random((2, size))[:, own]
+      recordings = draw(draws[0])
       starts = sampling.uniform_starts(
         dataset.num_rows[recordings], window[0], draws[1]
       )
@@ -82,16 +88,30 @@ class LabelledSource:
         keys.LABEL_IDS: padded_rows(indptr, indices, recordings, max_labels),
       }
 
-    return batching.dataset_of_steps(
+    rows = own.stop - own.start
+    return batching.Steps(
       batch,
       {
-        keys.WINDOWS: tf.TensorSpec((size, *window), dataset.window_dtype),
-        keys.RECORDING: tf.TensorSpec((size,), np.int64),
-        keys.LABEL_IDS: tf.TensorSpec((size, max_labels), np.int32),
+        keys.WINDOWS: batching.ArraySpec((rows, *window), dataset.window_dtype),
+        keys.RECORDING: batching.ArraySpec((rows,), np.dtype(np.int64)),
+        keys.LABEL_IDS: batching.ArraySpec(
+          (rows, max_labels), np.dtype(np.int32)
+        ),
       },
-      first_step=first_step,
-      num_parallel_calls=self._num_parallel_calls,
-      prefetch_batches=self._prefetch_batches,
+    )
+
+  def _draw(self, dataset: prepared.PreparedDataset) -> sampling.RecordingDraw:
+    train = dataset.split_range(types.SPLITS[0])
+    ends = np.asarray(dataset.labels_csr[0][train.start : train.stop + 1])
+    labelled = np.flatnonzero(np.diff(ends))
+    if not labelled.size:
+      raise errors.DataError(
+        f"{dataset.directory}: no training recording has any label"
+      )
+    weights = self._recording_weighting
+    return sampling.RecordingDraw(
+      (train.start + labelled).astype(np.int32),
+      weights(dataset, train)[labelled] if weights is not None else None,
     )
 
 

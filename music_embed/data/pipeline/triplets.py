@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import tensorflow as tf
 
 from music_embed.core import errors, keys, seeds, types
-from music_embed.data.pipeline import batching, sampling
+from music_embed.data.pipeline import batching, sampling, weighting
 from music_embed.data.records import prepared
 
 
-class TripletSource:
+class TripletSource(batching.StepSource):
   """Batches for the triplet objective, from training recordings only."""
 
   def __init__(
@@ -18,6 +19,7 @@ class TripletSource:
     *,
     batch_triplets: int,
     random_negative_share: float = 0.0,
+    anchor_weighting: weighting.Weighting | None = None,
     num_parallel_calls: int = 2,
     prefetch_batches: int = 4,
   ) -> None:
@@ -27,12 +29,17 @@ class TripletSource:
       batch_triplets: triplets of the global batch; a third of its windows.
       random_negative_share: share of the negatives that are drawn from all
         recordings instead of the positive's neighbours.
+      anchor_weighting: how often each recording is drawn as an anchor; None
+        draws uniformly from those that have neighbours.
       num_parallel_calls: batches made at once.
       prefetch_batches: batches held ready.
 
     Raises:
       ConfigError: a value is out of range.
     """
+    super().__init__(
+      num_parallel_calls=num_parallel_calls, prefetch_batches=prefetch_batches
+    )
     if batch_triplets < 1:
       raise errors.ConfigError("TripletSource.batch_triplets must be positive")
     if not 0.0 <= random_negative_share <= 1.0:
@@ -41,62 +48,72 @@ class TripletSource:
       )
     self.batch_triplets = batch_triplets
     self.random_negative_share = random_negative_share
-    self._num_parallel_calls = num_parallel_calls
-    self._prefetch_batches = prefetch_batches
+    self._anchor_weighting = anchor_weighting
 
-  def batches(
-    self, dataset: prepared.PreparedDataset, *, seed: int, first_step: int
-  ) -> tf.data.Dataset:
-    """Global batches from a step on.
+  def describe(self) -> dict[str, Any]:
+    """See `StepSource`."""
+    weights = self._anchor_weighting
+    return {
+      "kind": "triplets",
+      "batch_triplets": self.batch_triplets,
+      "random_negative_share": self.random_negative_share,
+      "anchor_weighting": weights.describe() if weights is not None else None,
+    }
 
-    Args:
-      dataset: the prepared dataset.
-      seed: of the run.
-      first_step: step of the first batch.
+  def steps(
+    self,
+    dataset: prepared.PreparedDataset,
+    *,
+    seed: int,
+    worker: types.Slice = batching.WHOLE,
+  ) -> batching.Steps:
+    """See `StepSource`.
 
     Returns:
-      Infinite; batch s is a function of (seed, s) alone: WINDOWS
-      [triplets, 3, *window_shape] as stored, RECORDING int64 [triplets, 3],
-      NEGATIVE_ALLOWED bool [triplets, triplets]. Static shapes.
-
-    Raises:
-      DataError: the training graph allows no triplet.
+      Batches of WINDOWS [triplets, 3, *window_shape] as stored, RECORDING
+      int64 [triplets, 3], and NEGATIVE_ALLOWED bool [triplets, triplets of
+      the global batch].
     """
-    train = types.SPLITS[0]
+    own = worker.rows(self.batch_triplets)
+    train = dataset.split_range(types.SPLITS[0])
+    weights = self._anchor_weighting
     sampler = sampling.TripletSampler(
-      dataset.graph(train),
-      dataset.split_range(train),
+      dataset.graph(types.SPLITS[0]),
+      train,
       batch_triplets=self.batch_triplets,
       random_negative_share=self.random_negative_share,
       seed=seed,
+      anchor_weights=weights(dataset, train) if weights is not None else None,
     )
     window = dataset.window_shape
-    shape = (self.batch_triplets, 3)
+    shape = (own.stop - own.start, 3)
 
     def batch(step: int) -> batching.Batch:
       triplets = sampler.triplets(step)
-      recordings = triplets.ravel()
       draws = seeds.generator(seed, "triplet windows", step).random(
-        recordings.size
+        triplets.size
       )
+      recordings = triplets[own].ravel()
       starts = sampling.uniform_starts(
-        dataset.num_rows[recordings], window[0], draws
+        dataset.num_rows[recordings],
+        window[0],
+        draws.reshape(triplets.shape)[own].ravel(),
       )
       windows = dataset.windows(recordings, starts)
       return {
         keys.WINDOWS: windows.reshape(*shape, *window),
-        keys.RECORDING: triplets,
-        keys.NEGATIVE_ALLOWED: sampler.negative_allowed(triplets),
+        keys.RECORDING: triplets[own],
+        keys.NEGATIVE_ALLOWED: sampler.negative_allowed(triplets, own),
       }
 
-    return batching.dataset_of_steps(
+    allowed = (shape[0], self.batch_triplets)
+    return batching.Steps(
       batch,
       {
-        keys.WINDOWS: tf.TensorSpec((*shape, *window), dataset.window_dtype),
-        keys.RECORDING: tf.TensorSpec(shape, np.int64),
-        keys.NEGATIVE_ALLOWED: tf.TensorSpec((shape[0], shape[0]), np.bool_),
+        keys.WINDOWS: batching.ArraySpec(
+          (*shape, *window), dataset.window_dtype
+        ),
+        keys.RECORDING: batching.ArraySpec(shape, np.dtype(np.int64)),
+        keys.NEGATIVE_ALLOWED: batching.ArraySpec(allowed, np.dtype(np.bool_)),
       },
-      first_step=first_step,
-      num_parallel_calls=self._num_parallel_calls,
-      prefetch_batches=self._prefetch_batches,
     )
