@@ -1,4 +1,4 @@
-"""Atomic local files, locks, checksums, JSON and shard names."""
+"""Atomic local files, locks, checksums, JSON, shard names, remote reads."""
 
 from __future__ import annotations
 
@@ -52,9 +52,61 @@ def exclusive(path: str, what: str) -> Iterator[None]:
     yield
 
 
+@contextlib.contextmanager
+def open_read(path: str) -> Iterator[IO[bytes]]:
+  """Opens a file for reading bytes, on a local disk or an object store.
+
+  Args:
+    path: a local path, or one that TensorFlow's file systems know.
+
+  Yields:
+    The open file.
+
+  Raises:
+    FileNotFoundError: there is none.
+    OSError: it cannot be read.
+  """
+  if not is_remote(path):
+    with open(path, "rb") as file:
+      yield file
+    return
+  with _remote_errors(path) as gfile, gfile.GFile(path, "rb") as file:
+    yield file
+
+
+def read_bytes(path: str) -> bytes:
+  """All of a file, as `open_read`."""
+  with open_read(path) as file:
+    return file.read()
+
+
+def size(path: str) -> int:
+  """Bytes of a file, local or remote; raises as `open_read`."""
+  if not is_remote(path):
+    return os.path.getsize(path)
+  with _remote_errors(path) as gfile:
+    return int(gfile.stat(path).length)
+
+
+@contextlib.contextmanager
+def _remote_errors(path: str) -> Iterator[Any]:
+  """TensorFlow's file systems, with their errors as Python's."""
+  import tensorflow as tf  # Slow to import, and not needed for local files.
+
+  try:
+    yield tf.io.gfile
+  except tf.errors.NotFoundError as error:
+    raise FileNotFoundError(f"{path}: no such file") from error
+  except tf.errors.OpError as error:
+    raise OSError(f"{path}: cannot be read ({error.message})") from error
+
+
 def exists(path: str) -> bool:
-  """Whether a file or directory is there."""
-  return os.path.exists(path)
+  """Whether a file or directory is there, locally or on an object store."""
+  if not is_remote(path):
+    return os.path.exists(path)
+  with _remote_errors(path) as gfile:
+    return bool(gfile.exists(path))
 
 
 def make_dirs(path: str) -> None:
@@ -109,14 +161,13 @@ def write_json(path: str, value: Any) -> None:
 
 
 def read_json(path: str) -> Any:
-  """Reads JSON.
+  """Reads JSON, locally or from an object store.
 
   Raises:
     DataError: the file is missing or is not JSON; names it.
   """
   try:
-    with open(path, encoding="utf-8") as file:
-      return json.load(file)
+    return json.loads(read_bytes(path))
   except FileNotFoundError as error:
     raise errors.DataError(f"{path}: no such file") from error
   except ValueError as error:
@@ -124,9 +175,9 @@ def read_json(path: str) -> Any:
 
 
 def sha256(path: str) -> str:
-  """Hexadecimal SHA-256 of a file's bytes."""
+  """Hexadecimal SHA-256 of a file's bytes, local or remote."""
   digest = hashlib.sha256()
-  with open(path, "rb") as file:
+  with open_read(path) as file:
     while block := file.read(1 << 20):
       digest.update(block)
   return digest.hexdigest()

@@ -62,8 +62,7 @@ def write_dataset(tmp_path: pathlib.Path) -> Write:
       for shard, first in enumerate(chunks):
         chunk = records[first : min(first + per_shard, start + size)]
         name = files.shard_name(split, shard, len(chunks))
-        payloads = (record.encode() for record in chunk)
-        entries.append(writer.write_shard(directory, name, payloads))
+        entries += writer.write_recordings(directory, name, chunk)
       start += size
     pairs = np.array(sorted(edges), np.int64).reshape(-1, 2)
     graph = graph_lib.Graph.from_edges(

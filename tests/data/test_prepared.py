@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from music_embed.core import errors
-from music_embed.data.records import index, manifest, schema, writer
+from music_embed.data.records import manifest, schema, writer
 
 
 def test_windows_are_those_of_the_recordings(write_dataset: Any) -> None:
@@ -78,35 +78,89 @@ def test_the_graph_of_a_split_has_both_ends_in_it(write_dataset: Any) -> None:
 
 def test_the_cached_index_equals_the_built_one(write_dataset: Any) -> None:
   written = write_dataset()
-  built = index.build(written.directory, written.open().manifest)
-  assert pathlib.Path(written.directory, index.CACHE_FILE).exists()
-  cached = index.load(written.directory, written.open().manifest)
-  for name in index.Index.__dataclass_fields__:
-    expected = getattr(built, name)
-    np.testing.assert_array_equal(getattr(cached, name), expected)
-    assert getattr(cached, name).dtype == expected.dtype
+  first, second = written.open(), written.open()
+  assert pathlib.Path(written.directory, "cache/index/key.json").exists()
+  np.testing.assert_array_equal(first.num_rows, second.num_rows)
+  assert first.recording_ids == second.recording_ids
+  assert first.max_labels == second.max_labels
 
 
 def test_a_damaged_cache_is_replaced(write_dataset: Any) -> None:
   written = write_dataset()
   written.open()
-  cache = pathlib.Path(written.directory, index.CACHE_FILE)
-  for damage in (b"", b"no zip", cache.read_bytes()[:-40]):
-    cache.write_bytes(damage)
+  for path in pathlib.Path(written.directory, "cache/index").iterdir():
+    path.write_bytes(path.read_bytes()[:-1])
     np.testing.assert_array_equal(written.open().rows(3), written.log_mels[3])
 
 
-def test_a_flipped_bit_is_found_although_there_is_a_cache(
+def test_opening_reads_no_shard(write_dataset: Any) -> None:
+  written = write_dataset()
+  for path in pathlib.Path(written.directory).glob("*.tfrecord-*-of-00003"):
+    path.write_bytes(bytes(path.stat().st_size))
+  dataset = written.open()
+  assert dataset.titles[2] == "título 2"
+  assert dataset.num_rows.tolist() == [len(x) for x in written.log_mels]
+
+
+@pytest.mark.parametrize("damage", ["missing", "shorter", "changed"])
+def test_a_bad_sidecar_is_made_again_from_its_shard(
+  write_dataset: Any, damage: str
+) -> None:
+  written = write_dataset()
+  path = pathlib.Path(written.directory, "train.index-00001-of-00003")
+  data = path.read_bytes()
+  path.unlink()
+  if damage != "missing":
+    path.write_bytes(data[:-9] if damage == "shorter" else data[::-1])
+  dataset = written.open()
+  for index, log_mel in enumerate(written.log_mels):
+    np.testing.assert_array_equal(dataset.rows(index), log_mel)
+    assert dataset.recording_ids[index] == f"id{index}"
+
+
+def test_a_sidecar_is_not_made_again_from_a_damaged_shard(
   write_dataset: Any,
 ) -> None:
   written = write_dataset()
-  written.open()
+  pathlib.Path(written.directory, "train.index-00002-of-00003").unlink()
   shard = pathlib.Path(written.directory, "train.tfrecord-00002-of-00003")
   data = bytearray(shard.read_bytes())
   data[-30] ^= 1
   shard.write_bytes(data)
   with pytest.raises(errors.DataError, match=r"00002-of-00003: record 1 .*dam"):
     written.open()
+
+
+def test_a_shard_of_another_dataset_is_found_where_its_sidecar_is_missing(
+  write_dataset: Any,
+) -> None:
+  written = write_dataset()
+  folder = pathlib.Path(written.directory)
+  made = manifest.load(written.directory)
+  first = folder / "train.tfrecord-00000-of-00003"
+  (folder / "train.index-00000-of-00003").unlink()
+  records = [
+    schema.RecordingRecord("x", "", "", np.arange(0), written.log_mels[0])
+  ] * 5
+  entry, _ = writer.write_recordings(written.directory, first.name, records)
+  (folder / "train.index-00000-of-00003").unlink()
+  others = [f for f in made.files if f.name != first.name]
+  dataclasses.replace(made, files=(*others, entry)).save(written.directory)
+  with pytest.raises(errors.DataError, match="is not the shard that"):
+    written.open()
+
+
+def test_text_columns_behave_like_lists(write_dataset: Any) -> None:
+  dataset = write_dataset().open()
+  ids = [f"id{i}" for i in range(18)]
+  assert dataset.recording_ids == ids
+  assert list(dataset.recording_ids) == ids
+  assert dataset.recording_ids[-1] == "id17"
+  assert dataset.recording_ids[3:5] == ["id3", "id4"]
+  assert dataset.recording_ids.index("id7") == 7
+  assert dataset.flags[1] == ()
+  with pytest.raises(IndexError):
+    dataset.recording_ids[18]
 
 
 def test_an_edge_that_points_outside_is_found(write_dataset: Any) -> None:
@@ -121,15 +175,15 @@ def test_an_edge_that_points_outside_is_found(write_dataset: Any) -> None:
   others = [f for f in made.files if not f.name.startswith("graph")]
   changed = dataclasses.replace(made, files=(*others, entry))
   changed.save(written.directory)
-  with pytest.raises(errors.DataError, match="record 0: neighbour indices"):
-    written.open()
+  with pytest.raises(errors.DataError, match="record 0"):
+    written.open().graph(None)
 
 
 def test_labels_outside_the_vocabulary_are_found(write_dataset: Any) -> None:
   written = write_dataset()
   made = manifest.load(written.directory)
   dataclasses.replace(made, counts={"labels": 3}).save(written.directory)
-  with pytest.raises(errors.DataError, match="label indices are not sorted"):
+  with pytest.raises(errors.DataError, match=r"record \d: label \d is not one"):
     written.open()
 
 

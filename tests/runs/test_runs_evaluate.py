@@ -40,9 +40,9 @@ def _write_dataset(directory: str, sizes: Mapping[str, int] = _SPLITS) -> None:
   files.make_dirs(directory)
   entries, start = [], 0
   for split, size in sizes.items():
-    payloads = (r.encode() for r in records[start : start + size])
     name = files.shard_name(split, 0, 1)
-    entries.append(writer.write_shard(directory, name, payloads))
+    chunk = records[start : start + size]
+    entries += writer.write_recordings(directory, name, chunk)
     start += size
   group = np.arange(num) % 3
   likely = np.where(group[:, None] == group[None], 0.7, 0.05)

@@ -20,7 +20,7 @@ from music_embed.core import errors, files, types
 from music_embed.data.ingestion import featurize
 from music_embed.data.ingestion import options as options_lib
 from music_embed.data.mining import sanitize, splits
-from music_embed.data.records import index, prepared, quantize
+from music_embed.data.records import cache, prepared, quantize
 from music_embed.runs import prepare
 
 _NUM_GOOD = 18
@@ -118,7 +118,7 @@ def _contents(output: pathlib.Path) -> dict[str, bytes]:
   return {
     str(path.relative_to(output)): path.read_bytes()
     for path in output.rglob("*")
-    if path.is_file() and path.name != index.CACHE_FILE
+    if path.is_file() and cache.FOLDER not in path.parts
   }
 
 

@@ -161,6 +161,7 @@ def finish(
   truncated = [entry for result in results for entry in result.truncated]
   entries = [
     *(result.file for result in results),
+    *(result.sidecar for result in results),
     *writer.write_graph(
       output, mined, vertices_per_shard=options.ingestion.vertices_per_shard
     ),

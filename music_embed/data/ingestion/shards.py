@@ -35,6 +35,7 @@ class ShardResult:
 
   Attributes:
     file: the file's entry for the manifest.
+    sidecar: the entry of its sidecar.
     kept: ids of its recordings, in order.
     flags: number of recordings with each flag.
     audio_s: audio it holds.
@@ -43,6 +44,7 @@ class ShardResult:
   """
 
   file: manifest.FileEntry
+  sidecar: manifest.FileEntry
   kept: list[str]
   flags: dict[str, int]
   audio_s: float
@@ -52,7 +54,10 @@ class ShardResult:
   @classmethod
   def from_json(cls, values: dict[str, Any]) -> ShardResult:
     """Inverse of `dataclasses.asdict`."""
-    return cls(**values | {"file": manifest.FileEntry(**values["file"])})
+    entries = {
+      name: manifest.FileEntry(**values[name]) for name in ("file", "sidecar")
+    }
+    return cls(**values | entries)
 
 
 def plan_shards(
@@ -126,7 +131,7 @@ def write_shard(
   )
   seconds: list[float] = []
 
-  def payloads() -> Iterator[bytes]:
+  def records() -> Iterator[schema.RecordingRecord]:
     taken = itertools.islice(outcomes, len(shard.recordings))
     for recording, outcome in zip(shard.recordings, taken, strict=True):
       culprit = {
@@ -150,7 +155,9 @@ def write_shard(
         labels=labels.label_ids(recording.title, recording.description),
         rows=features.rows,
         flags=features.flags,
-      ).encode()
+      )
 
-  file = writer.write_shard(directory, shard.name, payloads())
-  return ShardResult(file, kept, flags, sum(seconds), rejected, truncated)
+  file, sidecar = writer.write_recordings(directory, shard.name, records())
+  return ShardResult(
+    file, sidecar, kept, flags, sum(seconds), rejected, truncated
+  )

@@ -11,7 +11,7 @@ from typing import Any
 
 from music_embed.core import errors, files
 from music_embed.data.ingestion import shards
-from music_embed.data.records import manifest
+from music_embed.data.records import manifest, sidecar
 
 _FOLDER = ".prepare"
 _PLAN_FILE = "plan.json"
@@ -34,12 +34,11 @@ class State:
     if not os.path.exists(path):
       return None
     result = shards.ShardResult.from_json(files.read_json(path))
-    shard_path = os.path.join(self.output, shard.name)
-    whole = (
-      os.path.exists(shard_path)
-      and os.path.getsize(shard_path) == result.file.num_bytes
-    )
-    return result if whole else None
+    for entry in (result.file, result.sidecar):
+      path = os.path.join(self.output, entry.name)
+      if not os.path.exists(path) or os.path.getsize(path) != entry.num_bytes:
+        return None
+    return result
 
   def save(self, shard: shards.Shard, result: shards.ShardResult) -> None:
     """Notes that a shard is finished; only after it is on disk."""
@@ -48,8 +47,9 @@ class State:
   def discard(self, plan: Sequence[shards.Shard]) -> None:
     """Removes all shards and results, so that the next run starts anew."""
     for shard in plan:
-      with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(self.output, shard.name))
+      for name in (shard.name, sidecar.name_of(shard.name)):
+        with contextlib.suppress(FileNotFoundError):
+          os.unlink(os.path.join(self.output, name))
     shutil.rmtree(os.path.join(self.output, _FOLDER))  # Last: it owns them.
 
   def _result_path(self, shard: shards.Shard) -> str:

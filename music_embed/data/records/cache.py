@@ -39,6 +39,44 @@ Arrays = dict[str, npt.NDArray[Any]]
 """Read-only, memory-mapped arrays by name."""
 
 
+class Stream:
+  """An `.npy` file of one dimension that is appended to.
+
+  Attributes:
+    dtype: of the array.
+  """
+
+  def __init__(self, path: str, dtype: np.dtype[Any]) -> None:
+    """Begins the file."""
+    self.dtype = dtype
+    self._length = 0
+    self._file = open(path, "wb")  # noqa: SIM115
+    self._write_header()
+
+  def append(self, values: npt.NDArray[Any]) -> None:
+    """Appends values [n]."""
+    self._file.write(np.ascontiguousarray(values, self.dtype).data)
+    self._length += len(values)
+
+  def close(self) -> int:
+    """Ends the file; returns the array's length."""
+    self._file.seek(0)
+    self._write_header()
+    self._file.close()
+    return self._length
+
+  def _write_header(self) -> None:
+    # numpy pads headers so that the length may grow in place.
+    np.lib.format.write_array_header_1_0(
+      self._file,
+      {
+        "descr": self.dtype.str,
+        "fortran_order": False,
+        "shape": (self._length,),
+      },
+    )
+
+
 class Builder:
   """Writes the arrays of one cache.
 
@@ -50,6 +88,7 @@ class Builder:
     """Writes into an existing folder."""
     self._folder = folder
     self._written: dict[str, dict[str, Any]] = {}
+    self._streams: dict[str, Stream] = {}
     self.arrays: Arrays = {}
 
   def empty(
@@ -66,8 +105,17 @@ class Builder:
     """Stores a finished array."""
     self.empty(name, array.shape, array.dtype)[...] = array
 
+  def stream(self, name: str, dtype: npt.DTypeLike) -> Stream:
+    """An array [n] of unknown length, to be appended to."""
+    stream = Stream(self._path(name), np.dtype(dtype))
+    self._streams[name] = stream
+    return stream
+
   def finish(self, key: Mapping[str, Any]) -> None:
     """Brings all to the disk, and says what it is."""
+    for name, stream in self._streams.items():
+      length = stream.close()
+      self._written[name] = {"dtype": stream.dtype.str, "shape": [length]}
     for name in self._written:
       with open(self._path(name), "rb+") as file:
         os.fsync(file.fileno())

@@ -1,20 +1,14 @@
 """The index of a dataset: where each payload lies, and all that is small.
 
-Derived from the shards, and cached beside them. Building it reads every
-record and checks its checksums; the cache is used only while the manifest
-and the shards' sizes and times are those that it was built from.
+Memory-mapped, and derived from the sidecars of the shards: opening a dataset
+reads no payload, and after the first time no sidecar either.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import itertools
-import json
-import os
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent import futures
 from typing import Any
 
 import numpy as np
@@ -22,11 +16,15 @@ import numpy.typing as npt
 
 from music_embed.core import errors, files, types
 from music_embed.data.mining import graph as graph_lib
+from music_embed.data.records import cache, columns, schema, sidecar, tfrecord
 from music_embed.data.records import manifest as manifest_lib
-from music_embed.data.records import schema, tfrecord
 
-CACHE_FILE = "index_cache.npz"
-"""Name of the cache within a dataset's directory; can always be deleted."""
+CACHE = "index"
+"""Name of the cache."""
+
+_FORMAT = 1
+_READERS = 16
+_SHARDS_AT_ONCE = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,10 +37,8 @@ class Index:
     num_rows: int64 [recordings].
     label_indptr: int64 [recordings + 1].
     label_indices: int32 [entries], sorted within a recording.
-    graph_indptr: int64 [recordings + 1].
-    graph_indices: int32 [entries].
-    graph_counts: int32 [entries].
-    texts: uint8 [bytes], UTF-8 JSON: ids, titles, artists and flags.
+    max_labels: labels of the recording that has most, int64 [].
+    texts: by `sidecar.COLUMNS`.
   """
 
   shard: npt.NDArray[Any]
@@ -50,20 +46,8 @@ class Index:
   num_rows: npt.NDArray[Any]
   label_indptr: npt.NDArray[Any]
   label_indices: npt.NDArray[Any]
-  graph_indptr: npt.NDArray[Any]
-  graph_indices: npt.NDArray[Any]
-  graph_counts: npt.NDArray[Any]
-  texts: npt.NDArray[Any]
-
-  def graph(self) -> graph_lib.Graph:
-    """The graph over all recordings."""
-    return graph_lib.Graph.from_csr(
-      self.graph_indptr, self.graph_indices, self.graph_counts
-    )
-
-  def columns(self) -> dict[str, list[str]]:
-    """Ids, titles, artists and flags (comma-separated) of all recordings."""
-    return json.loads(self.texts.tobytes())
+  max_labels: npt.NDArray[Any]
+  texts: dict[str, columns.TextColumn]
 
 
 def recording_shards(
@@ -77,167 +61,156 @@ def load(directory: str, manifest: manifest_lib.Manifest) -> Index:
   """The cached index, or a new one where the cache is missing or stale.
 
   Args:
-    directory: a dataset's directory.
+    directory: a dataset's directory, local or remote.
     manifest: its manifest.
 
   Returns:
-    The index. A new one is cached if the directory can be written to.
+    The index, memory-mapped.
 
   Raises:
-    DataError: a record is damaged or breaks the contract; names shard and
-      record.
+    DataError: a sidecar had to be made again and its shard is damaged, or
+      one breaks the contract; names shard and record.
   """
-  path = files.join(directory, CACHE_FILE)
-  key = _key(directory, manifest)
-  cached = _read_cache(path, key)
-  if cached is not None:
-    return cached
-  index = build(directory, manifest)
-  with contextlib.suppress(OSError), files.atomic_write(path) as file:
-    fields = {f.name: getattr(index, f.name) for f in dataclasses.fields(index)}
-    np.savez(file, key=np.array(key), **fields)
-  return index
+  manifest_path = files.join(directory, manifest_lib.FILE_NAME)
+  arrays = cache.obtain(
+    directory,
+    CACHE,
+    {"format": _FORMAT, "manifest": files.sha256(manifest_path)},
+    lambda builder: build(builder, directory, manifest),
+  )
+  texts = {
+    name: columns.TextColumn(arrays[f"{name}_indptr"], arrays[f"{name}_utf8"])
+    for name in sidecar.COLUMNS
+  }
+  names = [f.name for f in dataclasses.fields(Index) if f.name != "texts"]
+  return Index(**{name: arrays[name] for name in names}, texts=texts)
 
 
-def build(directory: str, manifest: manifest_lib.Manifest) -> Index:
-  """Reads every record of a dataset, checking all checksums.
+def build(
+  builder: cache.Builder, directory: str, manifest: manifest_lib.Manifest
+) -> None:
+  """Joins the sidecars, a few at a time.
 
   Args:
-    directory: a dataset's directory.
+    builder: takes the arrays of an `Index`.
+    directory: the dataset's directory.
     manifest: its manifest.
-
-  Returns:
-    The index.
 
   Raises:
     DataError: as `load`.
   """
-  places: list[tuple[int, int, int]] = []
-  labels: list[npt.NDArray[Any]] = []
-  texts: dict[str, list[str]] = {n: [] for n in ("id", "title", "artist")}
-  texts["flags"] = []
+  shard_of = builder.stream("shard", np.int32)
+  offset = builder.stream("offset", np.int64)
+  num_rows = builder.stream("num_rows", np.int64)
+  label_indices = builder.stream("label_indices", np.int32)
+  labels = _Rows(builder, "label_indptr")
+  utf8 = {n: builder.stream(f"{n}_utf8", np.uint8) for n in sidecar.COLUMNS}
+  texts = {n: _Rows(builder, f"{n}_indptr") for n in sidecar.COLUMNS}
+  for number, (shard, part) in enumerate(_sidecars(directory, manifest)):
+    _check(files.join(directory, shard.name), part, manifest)
+    shard_of.append(np.full(len(part.offset), number))
+    offset.append(part.offset)
+    num_rows.append(part.num_rows)
+    label_indices.append(part.labels)
+    labels.append(part.label_lengths)
+    for name in sidecar.COLUMNS:
+      utf8[name].append(np.frombuffer(part.texts[name], np.uint8))
+      texts[name].append(part.text_lengths[name])
+  builder.put("max_labels", np.array(labels.longest))
+
+
+class _Rows:
+  """Appends lengths of rows as where they start and end."""
+
+  def __init__(self, builder: cache.Builder, name: str) -> None:
+    self._ends = builder.stream(name, np.int64)
+    self._ends.append(np.zeros(1, np.int64))
+    self._total = 0
+    self.longest = 0
+
+  def append(self, lengths: npt.NDArray[Any]) -> None:
+    self._ends.append(self._total + np.cumsum(lengths))
+    self._total += int(lengths.sum())
+    self.longest = max(self.longest, int(lengths.max(initial=0)))
+
+
+def _sidecars(
+  directory: str, manifest: manifest_lib.Manifest
+) -> Iterator[tuple[manifest_lib.FileEntry, sidecar.Sidecar]]:
+  """All shards with their sidecars, read in parallel and given in order."""
+  entries = {file.name: file for file in manifest.files}
+  shards = recording_shards(manifest)
+
+  def read(shard: manifest_lib.FileEntry) -> sidecar.Sidecar:
+    expected = entries.get(sidecar.name_of(shard.name))
+    return sidecar.read(directory, shard, expected)
+
+  with futures.ThreadPoolExecutor(_READERS) as pool:
+    for first in range(0, len(shards), _SHARDS_AT_ONCE):
+      chunk = shards[first : first + _SHARDS_AT_ONCE]
+      yield from zip(chunk, pool.map(read, chunk), strict=True)
+
+
+def _check(
+  path: str, part: sidecar.Sidecar, manifest: manifest_lib.Manifest
+) -> None:
+  """Raises DataError where a shard does not fit the manifest."""
+  if not len(part.num_rows):
+    return
+  if part.row_bytes != manifest.row_bytes:
+    raise errors.DataError(
+      f"{path}: rows of {part.row_bytes} bytes, but {manifest.row_bytes} by the"
+      " manifest: written with another front end?"
+    )
+  window_rows = manifest.front_end.window_rows
+  short = int(part.num_rows.argmin())
+  if part.num_rows[short] < window_rows:
+    raise errors.DataError(
+      f"{path}: record {short}: {part.num_rows[short]} rows, less than a window"
+      f" of {window_rows}"
+    )
   num_labels = manifest.counts["labels"]
-  row_bytes = manifest.row_bytes
-  for shard, file in enumerate(recording_shards(manifest)):
-    for record, offset, payload in _records(directory, file):
-      with _naming(directory, file, record):
-        entry = schema.decode_recording(payload, row_bytes)
-        _check_entry(entry, manifest.front_end, num_labels)
-      places.append((shard, offset + entry.payload.start, entry.num_rows))
-      labels.append(entry.labels)
-      texts["id"].append(entry.recording_id)
-      texts["title"].append(entry.title)
-      texts["artist"].append(entry.artist)
-      texts["flags"].append(",".join(entry.flags))
-  table = np.array(places, np.int64).reshape(-1, 3)
-  graph = _build_graph(directory, manifest, len(places))
-  return Index(
-    shard=table[:, 0].astype(np.int32),
-    offset=table[:, 1].copy(),
-    num_rows=table[:, 2].copy(),
-    label_indptr=_indptr([len(ids) for ids in labels]),
-    label_indices=_concatenate(labels),
-    graph_indptr=graph.csr()[0],
-    graph_indices=graph.indices,
-    graph_counts=graph.counts,
-    texts=np.frombuffer(json.dumps(texts).encode(), np.uint8),
-  )
+  wrong = (part.labels < 0) | (part.labels >= num_labels)
+  if wrong.any():
+    entry = int(wrong.argmax())
+    ends = np.cumsum(part.label_lengths)
+    record = int(np.searchsorted(ends, entry, side="right"))
+    raise errors.DataError(
+      f"{path}: record {record}: label {part.labels[entry]} is not one of the"
+      f" {num_labels} of the vocabulary"
+    )
 
 
-def _build_graph(
-  directory: str, manifest: manifest_lib.Manifest, num_vertices: int
+def read_graph(
+  directory: str, manifest: manifest_lib.Manifest
 ) -> graph_lib.Graph:
+  """Reads the edge shards of a dataset.
+
+  Raises:
+    DataError: an edge shard breaks the contract; names shard and record.
+  """
+  num_vertices = sum(manifest.splits.values())
   degrees = np.zeros(num_vertices, np.int64)
-  rows: list[npt.NDArray[Any]] = []
-  counts: list[npt.NDArray[Any]] = []
+  rows, counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
   last = -1
   for file in manifest.shards("graph"):
-    for record, _, payload in _records(directory, file):
-      with _naming(directory, file, record):
-        vertex, neighbors, shared = schema.decode_vertex(payload)
-        if not last < vertex < num_vertices:
-          raise errors.DataError(f"recording {vertex} is out of order or range")
-        _check_sorted(neighbors, num_vertices, "neighbour")
+    path = files.join(directory, file.name)
+    for record, (_, message) in enumerate(tfrecord.scan(path)):
+      vertex, neighbors, shared = schema.decode_vertex(message)
+      in_order = (np.diff(neighbors) > 0).all() and len(neighbors)
+      if (
+        not last < vertex < num_vertices
+        or not in_order
+        or not 0 <= neighbors[0] <= neighbors[-1] < num_vertices
+      ):
+        raise errors.DataError(
+          f"{path}: record {record}: recordings out of order or range"
+        )
       degrees[vertex], last = len(neighbors), vertex
       rows.append(neighbors)
       counts.append(shared)
   return graph_lib.Graph.from_csr(
-    _indptr(degrees), _concatenate(rows), _concatenate(counts)
+    columns.indptr_of(degrees),
+    np.concatenate(rows).astype(np.int32),
+    np.concatenate(counts).astype(np.int32),
   )
-
-
-def _records(
-  directory: str, file: manifest_lib.FileEntry
-) -> Iterator[tuple[int, int, bytes]]:
-  path = files.join(directory, file.name)
-  num_records = 0
-  for record, (offset, payload) in enumerate(tfrecord.scan(path)):
-    yield record, offset, payload
-    num_records = record + 1
-  if num_records != file.num_records:
-    raise errors.DataError(
-      f"{path} holds {num_records} records, but {file.num_records} in the"
-      " manifest"
-    )
-
-
-@contextlib.contextmanager
-def _naming(
-  directory: str, file: manifest_lib.FileEntry, record: int
-) -> Iterator[None]:
-  try:
-    yield
-  except errors.DataError as error:
-    path = files.join(directory, file.name)
-    raise errors.DataError(f"{path}: record {record}: {error}") from error
-
-
-def _check_entry(
-  entry: schema.RecordingEntry,
-  front_end: types.FrontEnd,
-  num_labels: int,
-) -> None:
-  _check_sorted(entry.labels, num_labels, "label")
-  if entry.num_rows < front_end.window_rows:
-    raise errors.DataError(
-      f"{entry.num_rows} rows, less than a window of {front_end.window_rows}"
-    )
-
-
-def _check_sorted(values: npt.NDArray[Any], limit: int, what: str) -> None:
-  if not len(values):
-    return
-  if values[0] < 0 or values[-1] >= limit or (np.diff(values) <= 0).any():
-    raise errors.DataError(f"{what} indices are not sorted in [0, {limit})")
-
-
-def _indptr(lengths: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[Any]:
-  ends = itertools.accumulate((int(n) for n in lengths), initial=0)
-  return np.array(list(ends), np.int64)
-
-
-def _concatenate(rows: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-  return np.concatenate([np.empty(0, np.int64), *rows]).astype(np.int32)
-
-
-def _key(directory: str, manifest: manifest_lib.Manifest) -> str:
-  """Changes with the manifest, and when a shard was touched after it."""
-  digest = hashlib.sha256()
-  path = files.join(directory, manifest_lib.FILE_NAME)
-  digest.update(files.sha256(path).encode())
-  shards = recording_shards(manifest) + manifest.shards("graph")
-  for file in shards:
-    stat = os.stat(files.join(directory, file.name))
-    digest.update(f"{file.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-  return digest.hexdigest()
-
-
-def _read_cache(path: str, key: str) -> Index | None:
-  try:
-    with np.load(path, allow_pickle=False) as arrays:
-      if str(arrays["key"]) != key:
-        return None
-      names = [field.name for field in dataclasses.fields(Index)]
-      return Index(**{name: arrays[name] for name in names})
-  except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
-    return None  # Missing or damaged: it is only a cache.

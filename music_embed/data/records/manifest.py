@@ -97,7 +97,7 @@ def load(directory: str) -> Manifest:
   Raises:
     DataError: there is no manifest, it has another schema version or a
       missing field, its numbers contradict each other, or a file is missing
-      or has another size.
+      or has another size. Sidecars may be missing: they are made again.
   """
   path = files.join(directory, FILE_NAME)
   if not files.exists(path):
@@ -136,10 +136,16 @@ def _check_files(directory: str, manifest: Manifest) -> None:
   if files.is_remote(directory):
     return  # One request per file: the reader meets what is missing.
   for entry in manifest.files:
+    if ".index-" in entry.name:
+      continue
     path = os.path.join(directory, entry.name)
-    if not os.path.exists(path):
-      raise errors.DataError(f"{path} is missing: the manifest names it")
-    if (size := os.path.getsize(path)) != entry.num_bytes:
+    try:
+      size = os.path.getsize(path)
+    except FileNotFoundError as error:
+      raise errors.DataError(
+        f"{path} is missing: the manifest names it"
+      ) from error
+    if size != entry.num_bytes:
       raise errors.DataError(
         f"{path} has {size} bytes, but {entry.num_bytes} in the manifest:"
         " cut short, or of another dataset"

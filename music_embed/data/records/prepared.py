@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import numpy.typing as npt
 
 from music_embed.core import errors, files, types
 from music_embed.data.mining import graph as graph_lib
+from music_embed.data.records import columns, writer
 from music_embed.data.records import index as index_lib
 from music_embed.data.records import manifest as manifest_lib
-from music_embed.data.records import writer
 
 
 class PreparedDataset:
@@ -90,29 +91,25 @@ class PreparedDataset:
     start = sum(sizes[:position])
     return range(start, start + sizes[position])
 
-  @functools.cached_property
-  def _columns(self) -> dict[str, list[str]]:
-    return self._index.columns()
-
   @property
-  def recording_ids(self) -> list[str]:
+  def recording_ids(self) -> Sequence[str]:
     """Ids of the recordings table, by index."""
-    return self._columns["id"]
+    return self._index.texts["recording_id"]
 
   @property
-  def titles(self) -> list[str]:
+  def titles(self) -> Sequence[str]:
     """Titles, by index."""
-    return self._columns["title"]
+    return self._index.texts["title"]
 
   @property
-  def artists(self) -> list[str]:
+  def artists(self) -> Sequence[str]:
     """Artists, by index; empty where unknown."""
-    return self._columns["artist"]
+    return self._index.texts["artist"]
 
   @property
-  def flags(self) -> list[tuple[str, ...]]:
+  def flags(self) -> Sequence[tuple[str, ...]]:
     """Flags of `records.schema`, by index."""
-    return [tuple(f.split(",")) if f else () for f in self._columns["flags"]]
+    return columns.FlagColumn(self._index.texts["flags"])
 
   @functools.cached_property
   def _vocabulary_lines(self) -> list[list[str]]:
@@ -144,7 +141,7 @@ class PreparedDataset:
   @property
   def max_labels(self) -> int:
     """Labels of the recording that has most."""
-    return int(np.diff(self._index.label_indptr).max(initial=0))
+    return int(self._index.max_labels)
 
   def graph(self, split: str | None) -> graph_lib.Graph:
     """The co-listen graph over global indices.
@@ -155,8 +152,12 @@ class PreparedDataset:
     Returns:
       A graph of `num_recordings` vertices.
     """
-    graph = self._index.graph()
+    graph = self._graph
     return graph if split is None else graph.restrict(self.split_range(split))
+
+  @functools.cached_property
+  def _graph(self) -> graph_lib.Graph:
+    return index_lib.read_graph(self.directory, self.manifest)
 
   @functools.cached_property
   def graph_checksum(self) -> str:

@@ -82,19 +82,23 @@ class RecordingEntry:
   num_rows: int
   payload: slice
 
+  @property
+  def row_bytes(self) -> int:
+    """Bytes of one row."""
+    return (self.payload.stop - self.payload.start) // self.num_rows
 
-def decode_recording(message: bytes, row_bytes: int) -> RecordingEntry:
+
+def decode_recording(message: bytes) -> RecordingEntry:
   """Parses the record of a recording.
 
   Args:
     message: a serialised `tf.train.Example`.
-    row_bytes: size of a row of the dataset.
 
   Returns:
     The entry, which points at the rows instead of holding them.
 
   Raises:
-    DataError: a feature is missing, or the rows have another size.
+    DataError: a feature is missing, or the payload is not whole rows.
   """
   features = example.decode(message)
   try:
@@ -114,11 +118,12 @@ def decode_recording(message: bytes, row_bytes: int) -> RecordingEntry:
       f"not the record of a recording (trouble with {error})"
     ) from error
   num_bytes = entry.payload.stop - entry.payload.start
-  if num_bytes != entry.num_rows * row_bytes:
+  if entry.num_rows < 1 or num_bytes != entry.num_rows * entry.row_bytes:
     raise errors.DataError(
-      f"{num_bytes} bytes of payload for {entry.num_rows} rows of"
-      f" {row_bytes} bytes: written with another front end?"
+      f"{num_bytes} bytes of payload are not {entry.num_rows} whole rows"
     )
+  if (np.diff(entry.labels) <= 0).any():
+    raise errors.DataError("label indices are not sorted")
   return entry
 
 

@@ -6,15 +6,13 @@ damaged record is found and named instead of ending a shard silently.
 
 from __future__ import annotations
 
-import mmap
-import os
 import struct
 from collections.abc import Iterator
 from typing import IO
 
 import google_crc32c
 
-from music_embed.core import errors
+from music_embed.core import errors, files
 
 HEADER_BYTES = 12
 """Bytes before a record's payload: uint64 length and its uint32 checksum."""
@@ -41,7 +39,7 @@ def scan(path: str) -> Iterator[tuple[int, bytes]]:
   """Reads a shard in sequence, checking both checksums of each record.
 
   Args:
-    path: a local TFRecord file, uncompressed.
+    path: a TFRecord file, uncompressed, local or remote.
 
   Yields:
     (byte offset of the payload in the file, payload) of each record.
@@ -49,41 +47,33 @@ def scan(path: str) -> Iterator[tuple[int, bytes]]:
   Raises:
     DataError: a record is damaged or cut short; names file and record.
   """
-  size = os.path.getsize(path)
-  if not size:
-    return  # An empty file cannot be mapped, and holds no record.
-  with (
-    open(path, "rb") as file,
-    mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-  ):
+  with files.open_read(path) as file:
     start, number = 0, 0
-    while start < size:
-      begin, end = _payload_range(data, start, size, f"{path}: record {number}")
-      payload = data[begin:end]
-      (crc,) = struct.unpack("<I", data[end : end + FOOTER_BYTES])
-      if crc != masked_crc(payload):
-        raise errors.DataError(
-          f"{path}: record {number} (byte {start}) is damaged: its contents do"
-          " not match their checksum"
-        )
-      yield begin, payload
-      start, number = end + FOOTER_BYTES, number + 1
+    while header := file.read(HEADER_BYTES):
+      record = f"{path}: record {number}"
+      payload = _payload(file, header, start, record)
+      yield start + HEADER_BYTES, payload
+      start += HEADER_BYTES + len(payload) + FOOTER_BYTES
+      number += 1
 
 
-def _payload_range(
-  data: mmap.mmap, start: int, size: int, record: str
-) -> tuple[int, int]:
-  begin = start + HEADER_BYTES
-  if begin > size:
-    raise errors.DataError(f"{record} is cut short: the file ends in it")
-  length_bytes = data[start : start + 8]
-  (crc,) = struct.unpack("<I", data[start + 8 : begin])
-  if crc != masked_crc(length_bytes):
+def _payload(file: IO[bytes], header: bytes, start: int, record: str) -> bytes:
+  """Reads and checks the payload and footer that follow a header."""
+  cut_short = errors.DataError(f"{record} is cut short: the file ends in it")
+  if len(header) < HEADER_BYTES:
+    raise cut_short
+  length, crc = struct.unpack("<QI", header)
+  if crc != masked_crc(header[:8]):
     raise errors.DataError(
       f"{record} (byte {start}) is damaged: its length does not match its"
       " checksum, so the records after it cannot be found"
     )
-  end = begin + struct.unpack("<Q", length_bytes)[0]
-  if end + FOOTER_BYTES > size:
-    raise errors.DataError(f"{record} is cut short: the file ends in it")
-  return begin, end
+  payload, footer = file.read(length), file.read(FOOTER_BYTES)
+  if len(payload) < length or len(footer) < FOOTER_BYTES:
+    raise cut_short
+  if struct.unpack("<I", footer)[0] != masked_crc(payload):
+    raise errors.DataError(
+      f"{record} (byte {start}) is damaged: its contents do not match their"
+      " checksum"
+    )
+  return payload

@@ -11,7 +11,7 @@ import numpy as np
 
 from music_embed.core import files
 from music_embed.data.mining import graph as graph_lib
-from music_embed.data.records import manifest, schema, tfrecord
+from music_embed.data.records import manifest, schema, sidecar, tfrecord
 
 VOCABULARY_FILE = "vocabulary.tsv"
 """Lines of (label, tab, documents that hold it), most frequent first."""
@@ -24,6 +24,10 @@ class _Counted:
     self._file = file
     self._digest = hashlib.sha256()
     self._num_bytes = 0
+
+  @property
+  def num_bytes(self) -> int:
+    return self._num_bytes
 
   def write(self, data: bytes) -> int:
     self._digest.update(data)
@@ -56,6 +60,35 @@ def write_shard(
       tfrecord.write(counted, payload)  # type: ignore[arg-type]
       num_records += 1
   return counted.entry(name, num_records)
+
+
+def write_recordings(
+  directory: str, name: str, records: Iterable[schema.RecordingRecord]
+) -> tuple[manifest.FileEntry, manifest.FileEntry]:
+  """Writes a shard of recordings, and its sidecar after it.
+
+  Args:
+    directory: the dataset's directory.
+    name: file name of the shard.
+    records: consumed one at a time.
+
+  Returns:
+    The entries of both files for the manifest.
+  """
+  collector = sidecar.Collector()
+  num_records = 0
+  with files.atomic_write(files.join(directory, name)) as file:
+    counted = _Counted(file)
+    for record in records:
+      message = record.encode()
+      collector.add(counted.num_bytes + tfrecord.HEADER_BYTES, message)
+      tfrecord.write(counted, message)  # type: ignore[arg-type]
+      num_records += 1
+  beside = sidecar.name_of(name)
+  with files.atomic_write(files.join(directory, beside)) as file:
+    counted_beside = _Counted(file)
+    counted_beside.write(collector.finish().encode())
+  return counted.entry(name, num_records), counted_beside.entry(beside, 1)
 
 
 def write_text(
