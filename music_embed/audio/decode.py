@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,12 @@ import soxr
 from music_embed.audio import headers
 from music_embed.core import errors
 
-_BLOCK_SAMPLES = 1 << 26
-"""Samples (of all channels) read at once: ten minutes of stereo at 48 kHz.
-
-soundfile seeks after every read, and an MP3 decoder loses its bit reservoir
-by that: many small reads of an MP3 give glitches that one read does not.
-"""
+_BLOCK_SAMPLES = 1 << 17
+"""Samples (of all channels) read at once: they stay in a core's cache."""
 
 _RESCUE_SAMPLES = 1 << 15
 """Read at once from a damaged file, to lose little where it breaks off."""
+
 _CLIPPED_LEVEL = 0.999
 _CLIPPED_SHARE = 1e-3
 
@@ -82,17 +79,21 @@ def decode(
   if os.path.getsize(path) == 0:
     raise errors.AudioError(f"{path}: the file is empty")
   try:
-    with soundfile.SoundFile(path) as file:
+    with _SequentialFile(path) as file:
       limit = None if max_s is None else round(max_s * file.samplerate)
-      mono, damaged = _read_mono(file, limit)
+      mix = _MonoMix(path, file.samplerate, sample_rate_hz)
+      if damaged := not _read_into(mix, file, limit, _BLOCK_SAMPLES):
+        mix = _MonoMix(path, file.samplerate, sample_rate_hz)
+        with _SequentialFile(path) as again:  # Seeking back may fail.
+          _read_into(mix, again, limit, _RESCUE_SAMPLES)
       rate_hz, num_channels = file.samplerate, file.channels
       truncated = damaged or (
-        (limit is None or len(mono) < limit)
+        (limit is None or mix.num_read < limit)
         and headers.missing_audio(
           path,
           file_format=file.format,
           num_frames=file.frames,
-          num_read=len(mono),
+          num_read=mix.num_read,
           rate_hz=rate_hz,
         )
       )
@@ -101,73 +102,103 @@ def decode(
     raise errors.AudioError(
       f"{path}: not an audio file that can be read ({reason})"
     ) from error
-  _check(path, mono)
-  clipped = np.mean(np.abs(mono) >= _CLIPPED_LEVEL) >= _CLIPPED_SHARE
-  if rate_hz != sample_rate_hz:
-    mono = soxr.resample(mono, rate_hz, sample_rate_hz, quality="HQ")
+  if not mix.num_read:
+    raise errors.AudioError(f"{path}: no audio could be decoded")
   return Decoded(
-    waveform=np.ascontiguousarray(mono, np.float32),
+    waveform=mix.finish(),
     sample_rate_hz=sample_rate_hz,
     source_rate_hz=rate_hz,
     num_channels=num_channels,
     truncated=truncated,
-    clipped=bool(clipped),
+    clipped=mix.num_clipped >= _CLIPPED_SHARE * mix.num_read,
   )
 
 
-def _read_mono(
-  file: soundfile.SoundFile, limit: int | None
-) -> tuple[npt.NDArray[np.float32], bool]:
-  """Reads up to `limit` sample frames; keeps what precedes a damaged part.
+class _SequentialFile(soundfile.SoundFile):
+  """A file that is read from its beginning to its end.
+
+  soundfile seeks after every read of a file that can seek, and an MP3 decoder
+  loses its bit reservoir by that: small reads would give glitches.
+  """
+
+  def seekable(self) -> bool:
+    return False
+
+
+class _MonoMix:
+  """Takes blocks of a file, gives their mean over channels at another rate."""
+
+  def __init__(self, path: str, rate_hz: int, wanted_hz: int) -> None:
+    self._path = path
+    self._chunks: list[npt.NDArray[np.float32]] = []
+    self._resampler = (
+      soxr.ResampleStream(rate_hz, wanted_hz, 1, "float32", quality="HQ")
+      if rate_hz != wanted_hz
+      else None
+    )
+    self.num_read = 0
+    self.num_clipped = 0
+
+  def add(self, block: npt.NDArray[np.float32]) -> None:
+    """Takes the next block, [frames, channels]; raises AudioError."""
+    mono = _mean_of_channels(block)
+    self.num_read += len(mono)
+    low, high = float(np.min(mono)), float(np.max(mono))
+    if not (math.isfinite(low) and math.isfinite(high)):
+      raise errors.AudioError(
+        f"{self._path}: holds samples that are not finite"
+      )
+    if max(-low, high) >= _CLIPPED_LEVEL:
+      at_full_scale = np.abs(mono) >= np.float32(_CLIPPED_LEVEL)
+      self.num_clipped += int(np.count_nonzero(at_full_scale))
+    if self._resampler is not None:
+      mono = self._resampler.resample_chunk(mono)
+    self._chunks.append(mono)
+
+  def finish(self) -> npt.NDArray[np.float32]:
+    """The waveform so far, float32 [samples]."""
+    if self._resampler is not None:
+      rest = np.zeros(0, np.float32)
+      self._chunks.append(self._resampler.resample_chunk(rest, last=True))
+    return np.concatenate(self._chunks)
+
+
+def _read_into(
+  mix: _MonoMix,
+  file: soundfile.SoundFile,
+  limit: int | None,
+  block_samples: int,
+) -> bool:
+  """Reads up to `limit` sample frames.
 
   Returns:
-    float32 [frames], and whether a damaged part ended reading.
+    Whether no damaged part ended reading; what precedes it was read, but for
+    the block that it lies in.
   """
-  try:
-    return np.concatenate(list(_blocks(file, limit, _BLOCK_SAMPLES))), False
-  except soundfile.LibsndfileError:
-    pass
-  kept = [np.zeros(0, np.float32)]
-  try:
-    with soundfile.SoundFile(file.name) as again:  # Seeking back may fail.
-      kept.extend(_blocks(again, limit, _RESCUE_SAMPLES))
-  except soundfile.LibsndfileError:
-    pass
-  return np.concatenate(kept), True
-
-
-def _blocks(
-  file: soundfile.SoundFile, limit: int | None, block_samples: int
-) -> Iterator[npt.NDArray[np.float32]]:
-  """Yields mono blocks, the last one empty."""
-  block_frames = max(1, block_samples // file.channels)
-  num_read = 0
-  while True:
-    wanted = block_frames
+  num_frames = max(1, block_samples // file.channels)
+  buffer = np.empty((num_frames, file.channels), np.float32)
+  while limit is None or mix.num_read < limit:
+    wanted = num_frames
     if limit is not None:
-      wanted = min(wanted, limit - num_read)
-    block = file.read(wanted, dtype="float32", always_2d=True)
-    num_read += len(block)
-    yield _mean_of_channels(block)
+      wanted = min(wanted, limit - mix.num_read)
+    try:
+      block = file.read(wanted, out=buffer)
+    except soundfile.LibsndfileError:
+      return False
     if not len(block):
-      return
+      break
+    mix.add(block)
+  return True
 
 
 def _mean_of_channels(
   block: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-  """[frames, channels] to [frames]; adding is twice as fast as `mean(1)`."""
-  total = block[:, 0].copy()
-  for channel in range(1, block.shape[1]):
+  """[frames, channels] to [frames]; adding is far faster than `mean(1)`."""
+  if block.shape[1] == 1:
+    return block[:, 0].copy()
+  total: npt.NDArray[np.float32] = block[:, 0] + block[:, 1]
+  for channel in range(2, block.shape[1]):
     total += block[:, channel]
-  if block.shape[1] > 1:
-    total /= block.shape[1]
+  total *= np.float32(1.0 / block.shape[1])
   return total
-
-
-def _check(path: str, mono: npt.NDArray[np.float32]) -> None:
-  if not len(mono):
-    raise errors.AudioError(f"{path}: no audio could be decoded")
-  # A sum is finite only if all terms are: one pass, no temporary array.
-  if not np.isfinite(np.sum(mono, dtype=np.float64)):
-    raise errors.AudioError(f"{path}: holds samples that are not finite")

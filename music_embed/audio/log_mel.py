@@ -10,7 +10,8 @@ import scipy.fft
 
 from music_embed.core import types
 
-_CHUNK_FRAMES = 1024
+_CHUNK_FRAMES = 384
+_BANDS_AT_ONCE = 16
 
 
 def hann_window(num_samples: int) -> npt.NDArray[np.float32]:
@@ -58,6 +59,26 @@ def mel_matrix(front_end: types.LogMelFrontEnd) -> npt.NDArray[np.float32]:
   return matrix
 
 
+@functools.lru_cache(maxsize=8)
+def _mel_blocks(
+  front_end: types.LogMelFrontEnd,
+) -> tuple[tuple[slice, slice, npt.NDArray[np.float32]], ...]:
+  """The mel matrix in pieces without most of its zeros.
+
+  Returns:
+    (spectral bins, mel bins, weights between them) of each piece.
+  """
+  matrix = mel_matrix(front_end)
+  blocks = []
+  for start in range(0, front_end.num_bins, _BANDS_AT_ONCE):
+    bands = slice(start, min(start + _BANDS_AT_ONCE, front_end.num_bins))
+    used = np.flatnonzero(matrix[:, bands].any(axis=1))
+    # Narrow bands can fall between two bins of the spectrum.
+    bins = slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+    blocks.append((bins, bands, np.ascontiguousarray(matrix[bins, bands])))
+  return tuple(blocks)
+
+
 def log_mel(
   waveform: npt.NDArray[np.float32], front_end: types.LogMelFrontEnd
 ) -> npt.NDArray[np.float32]:
@@ -82,11 +103,20 @@ def log_mel(
     np.asarray(waveform, np.float32), front_end.frame_length
   )[:: front_end.hop_length]
   window = hann_window(front_end.frame_length)
-  weights = mel_matrix(front_end)
+  blocks = _mel_blocks(front_end)
+  # Zeros after the frame's samples, which no chunk overwrites.
+  padded = np.zeros((_CHUNK_FRAMES, front_end.fft_length), np.float32)
   for start in range(0, num_frames, _CHUNK_FRAMES):
-    chunk = frames[start : start + _CHUNK_FRAMES] * window
-    spectrum = np.abs(scipy.fft.rfft(chunk, n=front_end.fft_length, axis=-1))
-    mel = spectrum @ weights
+    mel = result[start : start + _CHUNK_FRAMES]
+    chunk = padded[: len(mel)]
+    np.multiply(
+      frames[start : start + len(mel)],
+      window,
+      out=chunk[:, : front_end.frame_length],
+    )
+    spectrum = np.abs(scipy.fft.rfft(chunk, axis=-1))
+    for bins, bands, weights in blocks:
+      np.matmul(spectrum[:, bins], weights, out=mel[:, bands])
     mel += np.float32(front_end.log_offset)
-    np.log(mel, out=result[start : start + _CHUNK_FRAMES])
+    np.log(mel, out=mel)
   return result

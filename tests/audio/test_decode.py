@@ -3,6 +3,7 @@ import pathlib
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from music_embed.audio import decode
 from music_embed.core import errors
@@ -63,6 +64,16 @@ def test_channels_are_averaged(tmp_path):
     tmp_path / "a.wav", np.stack([left, middle, right], 1), 16_000, "FLOAT"
   )
   np.testing.assert_allclose(decode.decode(path).waveform, -0.2, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", _FORMATS)
+def test_reading_in_blocks_leaves_no_seam(tmp_path, suffix):
+  noise = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 8, 2))
+  path = _write(tmp_path / f"a.{suffix}", noise, 44_100)
+  at_once, _ = soundfile.read(path, dtype="float32")
+  mono = (at_once[:, 0] + at_once[:, 1]) * np.float32(0.5)
+  expected = soxr.resample(mono, 44_100, 16_000, quality="HQ")
+  np.testing.assert_array_equal(decode.decode(path).waveform, expected)
 
 
 def test_audio_after_the_limit_is_not_read(tmp_path):

@@ -107,11 +107,11 @@ def test_a_file_that_kills_its_workers_is_rejected_alone(
   # A decoder that crashes, loaded by the real worker through its own path.
   (tmp_path / "sitecustomize.py").write_text(
     "import os, soundfile\n"
-    "real = soundfile.SoundFile\n"
-    "def crash(path, *rest, **named):\n"
-    "  if 'crash' in str(path): os.abort()\n"
-    "  return real(path, *rest, **named)\n"
-    "soundfile.SoundFile = crash\n"
+    "class Decoder(soundfile.SoundFile):\n"
+    "  def __init__(self, path, *rest, **named):\n"
+    "    if 'crash' in str(path): os.abort()\n"
+    "    super().__init__(path, *rest, **named)\n"
+    "soundfile.SoundFile = Decoder\n"
   )
   monkeypatch.setenv("PYTHONPATH", str(tmp_path))
   names = ["0.wav", "crash.wav", "2.wav", "3.wav", "crash2.wav"]
@@ -127,11 +127,11 @@ def test_a_file_that_takes_too_long_is_given_up(
 ) -> None:
   (tmp_path / "sitecustomize.py").write_text(
     "import soundfile, time\n"
-    "real = soundfile.SoundFile\n"
-    "def hang(path, *rest, **named):\n"
-    "  if 'slow' in str(path): time.sleep(1000)\n"
-    "  return real(path, *rest, **named)\n"
-    "soundfile.SoundFile = hang\n"
+    "class Decoder(soundfile.SoundFile):\n"
+    "  def __init__(self, path, *rest, **named):\n"
+    "    if 'slow' in str(path): time.sleep(1000)\n"
+    "    super().__init__(path, *rest, **named)\n"
+    "soundfile.SoundFile = Decoder\n"
   )
   monkeypatch.setenv("PYTHONPATH", str(tmp_path))
   names = ["0.wav", "slow.wav", "2.wav"]
