@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from music_embed.core import errors
+from music_embed.core import errors, file_systems
 
 
 def is_remote(path: str) -> bool:
@@ -93,6 +93,7 @@ def _remote_errors(path: str) -> Iterator[Any]:
   """TensorFlow's file systems, with their errors as Python's."""
   import tensorflow as tf  # Slow to import, and not needed for local files.
 
+  file_systems.require(path)
   try:
     yield tf.io.gfile
   except tf.errors.NotFoundError as error:
