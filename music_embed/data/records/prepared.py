@@ -1,19 +1,18 @@
-"""A prepared dataset on local disk."""
+"""A prepared dataset, on a local disk or an object store."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from music_embed.core import errors, files, types
+from music_embed.core import files, types
 from music_embed.data.mining import graph as graph_lib
-from music_embed.data.records import columns, writer
+from music_embed.data.records import columns, payloads, writer
 from music_embed.data.records import index as index_lib
 from music_embed.data.records import manifest as manifest_lib
 
@@ -24,6 +23,10 @@ class PreparedDataset:
   A recording's index is its position over the train shards, then validation,
   then evaluation. Safe to use from several threads, and after a fork.
 
+  On an object store, everything small is read once and cached locally
+  (`records.cache`); windows and rows are ranged requests, which suits
+  validation and evaluation. Training there should read materialised shards.
+
   Attributes:
     directory: where it lies.
     manifest: its manifest.
@@ -33,26 +36,18 @@ class PreparedDataset:
     """Opens a dataset, reading its index (built and cached the first time).
 
     Args:
-      directory: the `--output` of prepare, a local path.
+      directory: the `--output` of prepare, or a copy of it that TensorFlow's
+        file systems reach.
 
     Raises:
       DataError: it is missing, unfinished, of another version, or damaged;
         the message names file and record.
     """
-    if files.is_remote(directory):
-      raise errors.DataError(
-        f"{directory}: windows are read from local disk only; copy it here"
-      )
     self.directory = directory
     self.manifest = manifest_lib.load(directory)
     self._index = index_lib.load(directory, self.manifest)
     shards = index_lib.recording_shards(self.manifest)
-    self._paths = [files.join(directory, shard.name) for shard in shards]
-    self._descriptors: dict[int, int] = {}
-
-  def __del__(self) -> None:
-    for descriptor in getattr(self, "_descriptors", {}).values():
-      os.close(descriptor)
+    self._payloads = payloads.reader(directory, [s.name for s in shards])
 
   @property
   def front_end(self) -> types.FrontEnd:
@@ -114,8 +109,8 @@ class PreparedDataset:
   @functools.cached_property
   def _vocabulary_lines(self) -> list[list[str]]:
     path = files.join(self.directory, writer.VOCABULARY_FILE)
-    with open(path, encoding="utf-8", newline="\n") as file:
-      return [line.rstrip("\n").split("\t") for line in file]
+    text = files.read_bytes(path).decode()
+    return [line.split("\t") for line in text.split("\n")[:-1]]
 
   @functools.cached_property
   def vocabulary(self) -> list[str]:
@@ -168,7 +163,7 @@ class PreparedDataset:
   def windows(
     self, recordings: npt.NDArray[Any], starts: npt.NDArray[Any]
   ) -> npt.NDArray[Any]:
-    """Reads windows by one positioned read each.
+    """Reads windows, locally by one positioned read each.
 
     Args:
       recordings: indices, int64 [n].
@@ -187,40 +182,15 @@ class PreparedDataset:
     out = np.empty((len(recordings), *self.window_shape), self.window_dtype)
     offsets = self._index.offset[recordings] + starts * self.manifest.row_bytes
     shards = self._index.shard[recordings]
-    self._read(shards.tolist(), offsets.tolist(), out)
+    self._payloads.read(shards, offsets, out)
     return out
 
   def rows(self, index: int) -> npt.NDArray[Any]:
     """All of a recording, as stored: [rows, *row_shape]."""
     shape = (1, int(self.num_rows[index]), *self.front_end.row_shape)
     out = np.empty(shape, self.window_dtype)
-    place = int(self._index.shard[index]), int(self._index.offset[index])
-    self._read([place[0]], [place[1]], out)
+    place = slice(index, index + 1)
+    self._payloads.read(
+      self._index.shard[place], self._index.offset[place], out
+    )
     return out[0]
-
-  def _read(
-    self, shards: list[int], offsets: list[int], out: npt.NDArray[Any]
-  ) -> None:
-    """Fills out[i] from the shard and byte offset of each i."""
-    size = out[0].nbytes if len(out) else 0
-    view = out.data.cast("B") if len(out) else memoryview(b"")
-    begin = 0
-    for shard, offset in zip(shards, offsets, strict=True):
-      end = begin + size
-      descriptor = self._descriptors.get(shard)
-      if descriptor is None:
-        descriptor = self._open(shard)
-      if os.preadv(descriptor, [view[begin:end]], offset) != size:
-        raise errors.DataError(
-          f"{self._paths[shard]} ends before byte {offset + size}: it changed"
-          " since it was opened"
-        )
-      begin = end
-
-  def _open(self, shard: int) -> int:
-    descriptor = os.open(self._paths[shard], os.O_RDONLY)
-    # Two threads may open at once: the first one's descriptor stays.
-    kept = self._descriptors.setdefault(shard, descriptor)
-    if kept != descriptor:
-      os.close(descriptor)
-    return kept
