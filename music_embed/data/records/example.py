@@ -72,6 +72,35 @@ def decode(payload: bytes) -> dict[str, Parsed]:
     raise errors.DataError("not a tf.train.Example of our schema") from error
 
 
+def locate(data: bytes, message: slice) -> dict[str, slice]:
+  """Finds the integers of an Example without reading them.
+
+  Args:
+    data: holds the message, e.g. a whole shard.
+    message: where.
+
+  Returns:
+    By name of each int64 list, where its packed varints lie in `data`.
+
+  Raises:
+    DataError: not an Example of int64 lists, each packed in one piece.
+  """
+  try:
+    places: dict[str, slice] = {}
+    for _, outer in _fields(data, message):
+      for _, entry in _fields(data, outer):
+        (_, name), (_, feature) = _fields(data, entry)
+        ((kind, items),) = _fields(data, feature)
+        packed = _fields(data, items)
+        if kind != _INT64_LIST or len(packed) > 1:
+          raise ValueError("not one packed list of integers")
+        place = packed[0][1] if packed else slice(0, 0)
+        places[data[name].decode()] = place
+    return places
+  except (IndexError, ValueError) as error:
+    raise errors.DataError("not a tf.train.Example of integers") from error
+
+
 def pack(values: npt.NDArray[Any]) -> bytes:
   """Packs non-negative integers [n] as varints."""
   shifted = np.asarray(values, np.uint64)[:, None] >> _SHIFTS
