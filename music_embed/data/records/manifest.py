@@ -85,19 +85,21 @@ class Manifest:
     files.write_json(path, self.to_json())
 
 
-def load(directory: str) -> Manifest:
+def load(directory: str, *, check_files: bool = True) -> Manifest:
   """Reads and checks the manifest of a dataset.
 
   Args:
     directory: a dataset's directory.
+    check_files: whether every file that it names must be there, with its
+      size. Sidecars may be missing: they are made again.
 
   Returns:
-    The manifest; every file that it names is there, with its size.
+    The manifest.
 
   Raises:
     DataError: there is no manifest, it has another schema version or a
       missing field, its numbers contradict each other, or a file is missing
-      or has another size. Sidecars may be missing: they are made again.
+      or has another size.
   """
   path = files.join(directory, FILE_NAME)
   if not files.exists(path):
@@ -128,7 +130,8 @@ def load(directory: str) -> Manifest:
         f"{path}: the shards of {split} hold {held} recordings, but the split"
         f" {manifest.splits.get(split)}"
       )
-  _check_files(directory, manifest)
+  if check_files:
+    _check_files(directory, manifest)
   return manifest
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from music_embed.core import files, types
 from music_embed.data.mining import graph as graph_lib
-from music_embed.data.records import columns, payloads, writer
+from music_embed.data.records import columns, graph_store, payloads, writer
 from music_embed.data.records import index as index_lib
 from music_embed.data.records import manifest as manifest_lib
 
@@ -147,12 +147,7 @@ class PreparedDataset:
     Returns:
       A graph of `num_recordings` vertices.
     """
-    graph = self._graph
-    return graph if split is None else graph.restrict(self.split_range(split))
-
-  @functools.cached_property
-  def _graph(self) -> graph_lib.Graph:
-    return index_lib.read_graph(self.directory, self.manifest)
+    return graph_store.load(self.directory, self.manifest, split)
 
   @functools.cached_property
   def graph_checksum(self) -> str:
@@ -189,7 +184,7 @@ class PreparedDataset:
     """All of a recording, as stored: [rows, *row_shape]."""
     shape = (1, int(self.num_rows[index]), *self.front_end.row_shape)
     out = np.empty(shape, self.window_dtype)
-    place = slice(index, index + 1)
+    place = [index]
     self._payloads.read(
       self._index.shard[place], self._index.offset[place], out
     )

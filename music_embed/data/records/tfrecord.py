@@ -6,6 +6,7 @@ damaged record is found and named instead of ending a shard silently.
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Iterator
 from typing import IO
@@ -19,6 +20,8 @@ HEADER_BYTES = 12
 
 FOOTER_BYTES = 4
 """Bytes after a record's payload: its uint32 checksum."""
+
+_CUT_SHORT = "is cut short: the file ends in it"
 
 
 def masked_crc(data: bytes) -> int:
@@ -47,33 +50,64 @@ def scan(path: str) -> Iterator[tuple[int, bytes]]:
   Raises:
     DataError: a record is damaged or cut short; names file and record.
   """
+  for number, record in enumerate(survey(path)):
+    if record.damage:
+      raise errors.DataError(f"{path}: record {number} {record.damage}")
+    yield record.begin, record.payload
+
+
+@dataclasses.dataclass(frozen=True)
+class Surveyed:
+  """A record, or what is wrong with it.
+
+  Attributes:
+    begin: byte offset of the payload in the file.
+    payload: the payload; empty where it is damaged.
+    damage: in words; empty where there is none.
+  """
+
+  begin: int
+  payload: bytes
+  damage: str = ""
+
+
+def survey(path: str) -> Iterator[Surveyed]:
+  """Reads a shard in sequence, past records whose contents are damaged.
+
+  Args:
+    path: a TFRecord file, uncompressed, local or remote.
+
+  Yields:
+    Its records. Where the length of one is damaged, or the file ends in it,
+    it is the last: those after it cannot be found.
+  """
   with files.open_read(path) as file:
-    start, number = 0, 0
+    start = 0
     while header := file.read(HEADER_BYTES):
-      record = f"{path}: record {number}"
-      payload = _payload(file, header, start, record)
-      yield start + HEADER_BYTES, payload
-      start += HEADER_BYTES + len(payload) + FOOTER_BYTES
-      number += 1
-
-
-def _payload(file: IO[bytes], header: bytes, start: int, record: str) -> bytes:
-  """Reads and checks the payload and footer that follow a header."""
-  cut_short = errors.DataError(f"{record} is cut short: the file ends in it")
-  if len(header) < HEADER_BYTES:
-    raise cut_short
-  length, crc = struct.unpack("<QI", header)
-  if crc != masked_crc(header[:8]):
-    raise errors.DataError(
-      f"{record} (byte {start}) is damaged: its length does not match its"
-      " checksum, so the records after it cannot be found"
-    )
-  payload, footer = file.read(length), file.read(FOOTER_BYTES)
-  if len(payload) < length or len(footer) < FOOTER_BYTES:
-    raise cut_short
-  if struct.unpack("<I", footer)[0] != masked_crc(payload):
-    raise errors.DataError(
-      f"{record} (byte {start}) is damaged: its contents do not match their"
-      " checksum"
-    )
-  return payload
+      begin = start + HEADER_BYTES
+      if len(header) < HEADER_BYTES:
+        yield Surveyed(begin, b"", _CUT_SHORT)
+        return
+      length, crc = struct.unpack("<QI", header)
+      if crc != masked_crc(header[:8]):
+        yield Surveyed(
+          begin,
+          b"",
+          f"(byte {start}) is damaged: its length does not match its checksum,"
+          " so the records after it cannot be found",
+        )
+        return
+      payload, footer = file.read(length), file.read(FOOTER_BYTES)
+      if len(payload) < length or len(footer) < FOOTER_BYTES:
+        yield Surveyed(begin, b"", _CUT_SHORT)
+        return
+      if struct.unpack("<I", footer)[0] == masked_crc(payload):
+        yield Surveyed(begin, payload)
+      else:
+        yield Surveyed(
+          begin,
+          b"",
+          f"(byte {start}) is damaged: its contents do not match their"
+          " checksum",
+        )
+      start = begin + length + FOOTER_BYTES
