@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from music_embed.core import errors, files, types
-from music_embed.data.mining import graph as graph_lib
-from music_embed.data.records import cache, columns, schema, sidecar, tfrecord
+from music_embed.data.records import cache, columns, sidecar
 from music_embed.data.records import manifest as manifest_lib
 
 CACHE = "index"
@@ -179,38 +178,3 @@ def _check(
       f"{path}: record {record}: label {part.labels[entry]} is not one of the"
       f" {num_labels} of the vocabulary"
     )
-
-
-def read_graph(
-  directory: str, manifest: manifest_lib.Manifest
-) -> graph_lib.Graph:
-  """Reads the edge shards of a dataset.
-
-  Raises:
-    DataError: an edge shard breaks the contract; names shard and record.
-  """
-  num_vertices = sum(manifest.splits.values())
-  degrees = np.zeros(num_vertices, np.int64)
-  rows, counts = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-  last = -1
-  for file in manifest.shards("graph"):
-    path = files.join(directory, file.name)
-    for record, (_, message) in enumerate(tfrecord.scan(path)):
-      vertex, neighbors, shared = schema.decode_vertex(message)
-      in_order = (np.diff(neighbors) > 0).all() and len(neighbors)
-      if (
-        not last < vertex < num_vertices
-        or not in_order
-        or not 0 <= neighbors[0] <= neighbors[-1] < num_vertices
-      ):
-        raise errors.DataError(
-          f"{path}: record {record}: recordings out of order or range"
-        )
-      degrees[vertex], last = len(neighbors), vertex
-      rows.append(neighbors)
-      counts.append(shared)
-  return graph_lib.Graph.from_csr(
-    columns.indptr_of(degrees),
-    np.concatenate(rows).astype(np.int32),
-    np.concatenate(counts).astype(np.int32),
-  )
