@@ -21,14 +21,23 @@ _RECORDINGS = flags.DEFINE_string(
 _LISTENING_LOG = flags.DEFINE_string(
   "listening_log",
   None,
-  "Listening log, in one of the same formats.",
+  "Listening log, in one of the same formats: a file, folder or glob pattern.",
   required=True,
 )
 _OUTPUT = flags.DEFINE_string(
   "output", None, "Directory of the dataset.", required=True
 )
+_ENGINE = flags.DEFINE_enum(
+  "engine", "local", ["local", "spark"], "What runs the tasks."
+)
 _NUM_WORKERS = flags.DEFINE_integer(
-  "num_workers", None, "Decoding processes; one for each core if unset.", 1
+  "num_workers",
+  None,
+  "Processes of the local engine; one for each core if unset.",
+  1,
+)
+_SPARK_MASTER = flags.DEFINE_string(
+  "spark_master", None, "Where Spark runs, e.g. local-cluster[2,1,2048]."
 )
 cli.define_gin_flags()
 
@@ -37,7 +46,14 @@ def main() -> None:
   """Reads the configuration and prepares."""
   from music_embed.runs import config, prepare
 
-  given = ("recordings", "listening_log", "output", "num_workers")
+  given = (
+    "recordings",
+    "listening_log",
+    "output",
+    "engine",
+    "num_workers",
+    "spark_master",
+  )
   configured = config.load(
     prepare.prepare,
     gin_files=flags.FLAGS.gin_file,
@@ -48,7 +64,9 @@ def main() -> None:
     recordings=_RECORDINGS.value,
     listening_log=_LISTENING_LOG.value,
     output=_OUTPUT.value,
+    engine=_ENGINE.value,
     num_workers=_NUM_WORKERS.value,
+    spark_master=_SPARK_MASTER.value,
     **configured.arguments,
   )
 

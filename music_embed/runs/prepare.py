@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+import numpy.typing as npt
 import tqdm
 
 from music_embed.core import errors, files, types
+from music_embed.data import engines
 from music_embed.data.corpora import listening
 from music_embed.data.corpora import recordings as recordings_lib
+from music_embed.data.engines import base
 from music_embed.data.ingestion import job, shards, state
 from music_embed.data.ingestion import options as options_lib
-from music_embed.data.mining import sanitize, splits, vocabulary
+from music_embed.data.mining import (
+  graph_job,
+  ngram_counts,
+  sanitize,
+  splits,
+  vocabulary,
+)
 from music_embed.data.records import manifest
 
 
@@ -21,7 +32,9 @@ def prepare(
   recordings: str,
   listening_log: str,
   output: str,
+  engine: str = "local",
   num_workers: int | None = None,
+  spark_master: str | None = None,
   seed: int = 0,
   front_end: types.FrontEnd | None = None,
   quantization: types.Quantization | None = None,
@@ -29,18 +42,22 @@ def prepare(
   split_options: splits.SplitOptions | None = None,
   vocabulary_options: vocabulary.VocabularyOptions | None = None,
   graph_options: sanitize.GraphOptions | None = None,
+  graph_sizes: graph_job.Sizes | None = None,
 ) -> manifest.Manifest:
   """Prepares a dataset.
 
   Can be interrupted at any moment and called again: shards that were
   finished are kept, and the files come out as if nothing had happened. The
-  number of workers has no influence on them.
+  engine and the number of its workers have no influence on them.
 
   Args:
     recordings: the recordings table (`data.corpora.recordings`).
-    listening_log: the listening log (`data.corpora.listening`).
+    listening_log: the listening log (`data.corpora.listening`): a table, a
+      folder of tables, or a glob pattern.
     output: directory of the dataset; new, or that of an earlier call.
-    num_workers: decoding processes; as many as cores by default.
+    engine: "local" or "spark"; see `data.engines`.
+    num_workers: processes of the local engine; as many as cores by default.
+    spark_master: where Spark runs.
     seed: of splits, order and caps.
     front_end: what is stored of a recording; log-mels by default.
     quantization: how its values are stored; uint8 by default (waveforms:
@@ -49,11 +66,13 @@ def prepare(
     split_options: training, validation and evaluation.
     vocabulary_options: which n-grams become labels.
     graph_options: how the co-listen graph is mined.
+    graph_sizes: how much a task of it holds in memory.
 
   Returns:
     The manifest, that of the earlier call if it had finished.
 
   Raises:
+    ConfigError: there is no such engine here.
     DataError: a table cannot be used, no recording can, or `output` holds
       something else or another dataset.
   """
@@ -76,37 +95,85 @@ def prepare(
   if (done := state.finished_manifest(output, request)) is not None:
     _say(f"{output} is already prepared from these inputs: nothing to do")
     return done
+  with engines.create(
+    engine, num_workers=num_workers, spark_master=spark_master
+  ) as runner:
+    made = _prepare(
+      runner,
+      recordings=os.path.abspath(recordings),
+      listening_log=listening_log,
+      output=os.path.abspath(output),
+      request=request,
+      options=options,
+      sizes=graph_sizes or graph_job.Sizes(),
+    )
+  _say(_summary(output, made))
+  return made
+
+
+def _prepare(
+  engine: base.Engine,
+  *,
+  recordings: str,
+  listening_log: str,
+  output: str,
+  request: dict[str, Any],
+  options: options_lib.DatasetOptions,
+  sizes: graph_job.Sizes,
+) -> manifest.Manifest:
   table = recordings_lib.read_recordings(recordings)
   used = _with_music(recordings, table, options.ingestion.min_music_share)
   plan = shards.plan_shards(
     used,
     options=options.splits,
-    seed=seed,
+    seed=options.seed,
     recordings_per_shard=options.ingestion.recordings_per_shard,
   )
-  planned = [r.recording_id for shard in plan for r in shard.recordings]
-  log = listening.read_listening_log(
-    listening_log,
-    {recording_id: position for position, recording_id in enumerate(planned)},
-    seed=seed,
-    max_broken_share=options.ingestion.max_broken_share,
-  )
-  labels = _training_vocabulary(plan, options.vocabulary)
   with state.unfinished(output, request) as progress:
-    results = job.ingest(
-      recordings, plan, labels, progress, options, num_workers or _num_cores()
+    try:
+      log, hashes = _read_log(engine, listening_log, plan, progress, options)
+    except errors.DataError:
+      progress.discard(plan)  # Else a mended log would be another request.
+      raise
+    labels = ngram_counts.count(
+      engine,
+      _training_texts(plan),
+      options.vocabulary,
+      directory=progress.folder("vocabulary"),
     )
+    results = job.ingest(engine, recordings, plan, labels, progress, options)
     if not any(result.kept for result in results):
       progress.discard(plan)  # Else the next run would believe it, too.
       raise _nothing_kept(recordings, results)
-    mined, counts = job.mine(plan, results, log, options)
+    graph, counts = job.mine(
+      engine, plan, results, log, hashes, progress, options, sizes
+    )
     counts["table_rows"] = len(table)
     counts["recordings_dropped_too_little_music"] = len(table) - len(used)
-    made = job.finish(
-      output, request, plan, results, labels, mined, log, options, counts
+    return job.finish(
+      output, request, plan, results, labels, graph, log, options, counts
     )
-  _say(_summary(output, made))
-  return made
+
+
+def _read_log(
+  engine: base.Engine,
+  path: str,
+  plan: list[shards.Shard],
+  progress: state.State,
+  options: options_lib.DatasetOptions,
+) -> tuple[listening.ListeningLog, npt.NDArray[Any]]:
+  """Reads the log, before hours of decoding: it may be refused."""
+  folder = progress.folder("log")
+  planned = [r.recording_id for shard in plan for r in shard.recordings]
+  hashes = listening.write_positions(folder, planned, options.seed)
+  log = listening.read_listening_log(
+    engine,
+    path,
+    folder=folder,
+    seed=options.seed,
+    max_broken_share=options.ingestion.max_broken_share,
+  )
+  return log, hashes
 
 
 def _with_music(
@@ -124,16 +191,11 @@ def _with_music(
   return used
 
 
-def _training_vocabulary(
-  plan: list[shards.Shard], options: vocabulary.VocabularyOptions
-) -> vocabulary.Vocabulary:
-  documents = (
-    (recording.title, recording.description)
-    for shard in plan
-    if shard.split == types.SPLITS[0]
-    for recording in shard.recordings
-  )
-  return vocabulary.count_vocabulary(documents, options)
+def _training_texts(plan: list[shards.Shard]) -> Iterator[tuple[str, str]]:
+  for shard in plan:
+    if shard.split == types.SPLITS[0]:
+      for recording in shard.recordings:
+        yield recording.title, recording.description
 
 
 def _nothing_kept(
@@ -147,20 +209,33 @@ def _nothing_kept(
 
 
 def _summary(output: str, made: manifest.Manifest) -> str:
-  counts = made.counts
+  counts, graph = made.counts, made.options["graph"]
   sizes = ", ".join(f"{size:,} {name}" for name, size in made.splits.items())
-  return (
-    f"{output}: {counts['recordings']:,} recordings ({sizes},"
-    f" {counts['audio_s'] / 3600:,.1f} hours),"
-    f" {counts['recordings_rejected']:,} rejected; {counts['edges']:,} edges;"
-    f" {counts['labels']:,} labels; {counts['users']:,} users, dropped"
-    f" {counts['users_dropped_too_few_recordings']:,} with too few recordings"
+  odd = ", ".join(
+    f"{counts[f'recordings_{flag}']:,} {flag}"
+    for flag in ("truncated", "short", "long", "clipped")
   )
+  lines = (
+    f"{counts['recordings']:,} recordings ({sizes}),"
+    f" {counts['audio_s'] / 3600:,.1f} hours; {odd}",
+    f"dropped {counts['recordings_dropped_too_little_music']:,} recordings with"
+    f" too little music, rejected {counts['recordings_rejected']:,}",
+    f"{counts['log_rows']:,} rows of the listening log; dropped"
+    f" {counts['log_rows_broken']:,} broken,"
+    f" {counts['log_rows_unknown_recording']:,} of unknown and"
+    f" {counts['log_rows_rejected_recording']:,} of rejected recordings",
+    f"{counts['users']:,} users; dropped"
+    f" {counts['users_dropped_too_few_recordings']:,} users with <"
+    f" {graph['min_recordings_per_user']:,} recordings, capped"
+    f" {counts['users_capped_too_many_recordings']:,} users with >"
+    f" {graph['max_recordings_per_user']:,}",
+    f"{counts['colisten_pairs']:,} pairs with >= {graph['tau']:,} users;"
+    f" {counts['edges']:,} edges, dropped {counts['edges_dropped_by_cap']:,}"
+    f" beyond {graph['max_neighbors']:,} neighbours",
+    f"{counts['labels']:,} labels",
+  )
+  return "\n  ".join([f"{output}:", *lines])
 
 
 def _say(text: str) -> None:
   tqdm.tqdm.write(text, file=sys.stderr)
-
-
-def _num_cores() -> int:
-  return len(os.sched_getaffinity(0))

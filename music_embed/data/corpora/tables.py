@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import gzip
 import json
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import IO, Any
 
 from music_embed.core import errors
 
@@ -48,8 +49,25 @@ def table_format(path: str) -> str:
   )
 
 
+def row_groups(path: str) -> list[int]:
+  """Rows of each row group of a parquet file; empty for other formats.
+
+  Raises:
+    DataError: as `read_rows`.
+  """
+  if table_format(path) != "parquet":
+    return []
+  with _parquet_file(path) as file:
+    groups = range(file.metadata.num_row_groups)
+    return [file.metadata.row_group(group).num_rows for group in groups]
+
+
 def read_rows(
-  path: str, *, required: Sequence[str], optional: Sequence[str] = ()
+  path: str,
+  *,
+  required: Sequence[str],
+  optional: Sequence[str] = (),
+  row_groups: range | None = None,
 ) -> Iterator[Row]:
   """Reads a table row by row.
 
@@ -57,6 +75,7 @@ def read_rows(
     path: a local file; its name says its format.
     required: columns that must be there.
     optional: columns that may be there; others are ignored.
+    row_groups: of a parquet file, only these.
 
   Yields:
     Rows in order, those with a problem too: the caller decides whether they
@@ -70,7 +89,7 @@ def read_rows(
   wanted = [*required, *optional]
   try:
     if kind == "parquet":
-      yield from _parquet_rows(path, required, wanted)
+      yield from _parquet_rows(path, required, wanted, row_groups)
       return
     with _open_text(path) as file:
       if kind == "jsonl":
@@ -173,9 +192,8 @@ def _jsonl_rows(
     _check_columns(path, first, required)
 
 
-def _parquet_rows(
-  path: str, required: Sequence[str], wanted: Sequence[str]
-) -> Iterator[Row]:
+@contextlib.contextmanager
+def _parquet_file(path: str) -> Iterator[Any]:
   try:
     import pyarrow
     import pyarrow.parquet
@@ -185,21 +203,38 @@ def _parquet_rows(
     ) from error
   try:
     with pyarrow.parquet.ParquetFile(path) as file:
-      columns = file.schema_arrow.names
-      _check_columns(path, columns, required)
-      present = [name for name in wanted if name in columns]
-      number = 0
-      for batch in file.iter_batches(batch_size=65_536, columns=present):
-        for record in batch.to_pylist():
-          number += 1
-          try:
-            values = {name: _text(record[name]) for name in present}
-          except TypeError as error:
-            yield Row(number, {}, str(error))
-            continue
-          yield _checked(number, values)
+      yield file
+  except FileNotFoundError as error:
+    raise errors.DataError(f"{path}: no such file") from error
   except pyarrow.ArrowException as error:
     raise errors.DataError(f"{path}: not a parquet file ({error})") from error
+
+
+def _parquet_rows(
+  path: str,
+  required: Sequence[str],
+  wanted: Sequence[str],
+  groups: range | None,
+) -> Iterator[Row]:
+  with _parquet_file(path) as file:
+    columns = file.schema_arrow.names
+    _check_columns(path, columns, required)
+    present = [name for name in wanted if name in columns]
+    groups = range(file.metadata.num_row_groups) if groups is None else groups
+    number = sum(
+      file.metadata.row_group(group).num_rows for group in range(groups.start)
+    )
+    for batch in file.iter_batches(
+      batch_size=65_536, columns=present, row_groups=list(groups)
+    ):
+      for record in batch.to_pylist():
+        number += 1
+        try:
+          values = {name: _text(record[name]) for name in present}
+        except TypeError as error:
+          yield Row(number, {}, str(error))
+          continue
+        yield _checked(number, values)
 
 
 def _text(value: object) -> str:

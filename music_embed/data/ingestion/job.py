@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import array
 import collections
+import dataclasses
+import functools
+import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tqdm
 
 from music_embed.core import types
 from music_embed.data.corpora import listening, recordings
+from music_embed.data.engines import base, local, resumable
+from music_embed.data.ingestion import distributed, shards, state
 from music_embed.data.ingestion import options as options_lib
 from music_embed.data.ingestion import pool as pool_lib
-from music_embed.data.ingestion import shards, state
-from music_embed.data.mining import colisten, graph, hashing, vocabulary
+from music_embed.data.mining import graph_job, vocabulary
 from music_embed.data.records import manifest, writer
 
 REJECTED_FILE = "rejected.jsonl"
@@ -25,6 +31,39 @@ TRUNCATED_FILE = "truncated.jsonl"
 
 
 def ingest(
+  engine: base.Engine,
+  table: str,
+  plan: Sequence[shards.Shard],
+  labels: vocabulary.Vocabulary,
+  progress: state.State,
+  options: options_lib.DatasetOptions,
+) -> list[shards.ShardResult]:
+  """Decodes the recordings and writes their shards.
+
+  On one machine the processes share the files of a shard, so that the last
+  one is done soon too; elsewhere a shard is a task.
+
+  Args:
+    engine: its processes decode.
+    table: path of the recordings table, where relative audio paths start.
+    plan: the shards; those that an earlier run finished are kept.
+    labels: gives the label ids.
+    progress: what an earlier run finished.
+    options: of the dataset.
+
+  Returns:
+    What became of each shard.
+  """
+  if isinstance(engine, local.LocalEngine):
+    return _ingest_here(
+      table, plan, labels, progress, options, engine.num_workers
+    )
+  distributed.ingest(engine, table, plan, labels, progress, options)
+  results = [progress.finished(shard) for shard in plan]
+  return [result for result in results if result is not None]
+
+
+def _ingest_here(
   table: str,
   plan: Sequence[shards.Shard],
   labels: vocabulary.Vocabulary,
@@ -32,19 +71,6 @@ def ingest(
   options: options_lib.DatasetOptions,
   num_workers: int,
 ) -> list[shards.ShardResult]:
-  """Decodes the recordings and writes their shards, in order.
-
-  Args:
-    table: path of the recordings table, where relative audio paths start.
-    plan: the shards; those that an earlier run finished are kept.
-    labels: gives the label ids.
-    progress: what an earlier run finished.
-    options: of the dataset.
-    num_workers: decoding processes.
-
-  Returns:
-    What became of each shard.
-  """
   done = [progress.finished(shard) for shard in plan]
   todo = [s for s, result in zip(plan, done, strict=True) if result is None]
   paths = (
@@ -91,42 +117,94 @@ def _shown(
 
 
 def mine(
+  engine: base.Engine,
   plan: Sequence[shards.Shard],
   results: Sequence[shards.ShardResult],
   log: listening.ListeningLog,
+  hashes: npt.NDArray[Any],
+  progress: state.State,
   options: options_lib.DatasetOptions,
-) -> tuple[graph.Graph, dict[str, int]]:
+  sizes: graph_job.Sizes,
+) -> tuple[list[manifest.FileEntry], dict[str, int]]:
   """Mines the co-listen graph over the recordings that were kept.
 
   Args:
+    engine: runs the tasks.
     plan: the shards; positions in the log are those of its recordings.
     results: what became of them.
     log: the listening log.
+    hashes: keyed hash of each planned recording's id, uint64 [positions].
+    progress: where the tasks' files go.
     options: of the dataset.
+    sizes: of tasks.
 
   Returns:
-    The graph over the recordings' indices, and what was kept and dropped.
+    The graph's shards, and what was kept and dropped.
   """
-  kept = [recording_id for result in results for recording_id in result.kept]
-  index = {recording_id: i for i, recording_id in enumerate(kept)}
-  planned = (r.recording_id for shard in plan for r in shard.recordings)
-  mapping = np.array([index.get(r, -1) for r in planned], np.int64)
-  events = mapping[log.recordings]
-  joined = events >= 0
-  hashes = (hashing.hash64(options.seed, "recording", r) for r in kept)
-  mined, counts = colisten.colisten_graph(
-    log.users[joined],
-    events[joined],
-    user_hashes=log.user_hashes,
-    recording_hashes=np.fromiter(hashes, np.uint64, len(kept)),
+  indices = _indices(plan, results)
+  job = graph_job.Job(
+    folder=progress.folder("graph"),
+    num_recordings=sum(len(result.kept) for result in results),
+    vertices_per_shard=options.ingestion.vertices_per_shard,
     options=options.graph,
+    sizes=sizes,
   )
-  return mined, counts | {
+  counts = graph_job.mine(
+    engine,
+    log.events,
+    job,
+    recording_hashes=hashes[indices >= 0],
+    indices=indices,
+  )
+  written = resumable.map_once(
+    engine,
+    functools.partial(_write_graph_shard, job, progress.output),
+    range(job.num_shards),
+    folder=os.path.join(job.folder, "shards.done"),
+    plan=repr(job.num_recordings),
+    description="graph: shards",
+    unit="shard",
+  )
+  entries = [manifest.FileEntry(**entry) for entry in written]
+  return entries, counts | {
+    "recordings_with_neighbors": sum(entry.num_records for entry in entries),
     "log_rows": log.num_rows,
     "log_rows_broken": log.num_broken,
     "log_rows_unknown_recording": log.num_unknown,
-    "log_rows_rejected_recording": int(np.count_nonzero(~joined)),
   }
+
+
+def _indices(
+  plan: Sequence[shards.Shard], results: Sequence[shards.ShardResult]
+) -> npt.NDArray[Any]:
+  """Index of each planned recording, int32; -1 where it was rejected."""
+  indices = array.array("i")
+  index = 0
+  for shard, result in zip(plan, results, strict=True):
+    left = collections.deque(result.kept)
+    for recording in shard.recordings:
+      is_kept = bool(left) and left[0] == recording.recording_id
+      indices.append(index if is_kept else -1)
+      if is_kept:
+        left.popleft()
+        index += 1
+  return np.array(indices, np.int32)
+
+
+def _write_graph_shard(
+  job: graph_job.Job, output: str, shard: int
+) -> dict[str, Any]:
+  degrees, neighbors, counts = graph_job.read_rows(job, shard)
+  entry = writer.write_graph_shard(
+    output,
+    shard,
+    job.num_shards,
+    first=job.shard(shard).start,
+    degrees=degrees,
+    neighbors=neighbors,
+    counts=counts,
+  )
+  return dataclasses.asdict(entry)
 
 
 def finish(
@@ -135,7 +213,7 @@ def finish(
   plan: Sequence[shards.Shard],
   results: Sequence[shards.ShardResult],
   labels: vocabulary.Vocabulary,
-  mined: graph.Graph,
+  graph: Sequence[manifest.FileEntry],
   log: listening.ListeningLog,
   options: options_lib.DatasetOptions,
   counts: dict[str, int],
@@ -148,7 +226,7 @@ def finish(
     plan: the shards.
     results: what became of them.
     labels: the vocabulary.
-    mined: the graph.
+    graph: the graph's shards.
     log: the listening log.
     options: of the dataset.
     counts: what earlier phases kept and dropped.
@@ -157,14 +235,19 @@ def finish(
     The manifest.
   """
   rejected = [entry for result in results for entry in result.rejected]
-  rows = [{"listening_log_row": n, "reason": why} for n, why in log.broken]
+  rows = [
+    {
+      "listening_log": os.path.basename(path),
+      "listening_log_row": number,
+      "reason": reason,
+    }
+    for path, number, reason in log.broken
+  ]
   truncated = [entry for result in results for entry in result.truncated]
   entries = [
     *(result.file for result in results),
     *(result.sidecar for result in results),
-    *writer.write_graph(
-      output, mined, vertices_per_shard=options.ingestion.vertices_per_shard
-    ),
+    *graph,
     writer.write_vocabulary(output, labels.labels, labels.counts),
     writer.write_jsonl(output, REJECTED_FILE, [*rejected, *rows]),
     writer.write_jsonl(output, TRUNCATED_FILE, truncated),

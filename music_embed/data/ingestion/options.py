@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
 
 from music_embed.audio import log_mel
 from music_embed.core import errors, files, types
-from music_embed.data.corpora import tables
+from music_embed.data.corpora import listening, tables
 from music_embed.data.mining import sanitize, splits, vocabulary
 from music_embed.data.records import manifest
 
@@ -85,7 +86,7 @@ def describe_request(
 
   Args:
     recordings: the recordings table.
-    listening_log: the listening log.
+    listening_log: the listening log, a file, folder or glob pattern.
     options: all options.
 
   Returns:
@@ -96,18 +97,20 @@ def describe_request(
   """
   values = dataclasses.asdict(options)
   del values["front_end"], values["quantization"]
-  tables_by_name = {"recordings": recordings, "listening_log": listening_log}
   return {
     "schema_version": manifest.SCHEMA_VERSION,
     "seed": values.pop("seed"),
     "front_end": options.front_end.to_json(),
     "quantization": options.quantization.to_json(),
     "options": values,
-    "inputs": {name: _describe(path) for name, path in tables_by_name.items()},
+    "inputs": {
+      "recordings": _describe(recordings),
+      "listening_log": _describe_parts(listening.log_files(listening_log)),
+    },
   }
 
 
-def _describe(path: str) -> dict[str, str]:
+def _describe(path: str) -> dict[str, Any]:
   kind = tables.table_format(path)
   try:
     return {"format": kind, "sha256": files.sha256(path)}
@@ -115,3 +118,15 @@ def _describe(path: str) -> dict[str, str]:
     raise errors.DataError(f"{path}: no such file") from error
   except OSError as error:
     raise errors.DataError(f"{path}: cannot be read ({error})") from error
+
+
+def _describe_parts(paths: list[str]) -> dict[str, Any]:
+  parts = [_describe(path) for path in paths]
+  if len(parts) == 1:
+    return parts[0]
+  sums = "\n".join(part["sha256"] for part in parts)
+  return {
+    "format": ",".join(sorted({part["format"] for part in parts})),
+    "sha256": hashlib.sha256(sums.encode()).hexdigest(),
+    "files": len(parts),
+  }

@@ -40,6 +40,12 @@ class State:
         return None
     return result
 
+  def folder(self, name: str) -> str:
+    """A folder for what a phase needs until the dataset is finished."""
+    path = os.path.join(self.output, _FOLDER, name)
+    files.make_dirs(path)
+    return path
+
   def save(self, shard: shards.Shard, result: shards.ShardResult) -> None:
     """Notes that a shard is finished; only after it is on disk."""
     files.write_json(self._result_path(shard), dataclasses.asdict(result))
@@ -51,6 +57,8 @@ class State:
         with contextlib.suppress(FileNotFoundError):
           os.unlink(os.path.join(self.output, name))
     shutil.rmtree(os.path.join(self.output, _FOLDER))  # Last: it owns them.
+    with contextlib.suppress(OSError):
+      os.rmdir(self.output)  # Where nothing else is in it.
 
   def _result_path(self, shard: shards.Shard) -> str:
     return os.path.join(self.output, _FOLDER, f"{shard.name}.json")

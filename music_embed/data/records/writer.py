@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from music_embed.core import files
 from music_embed.data.mining import graph as graph_lib
@@ -135,15 +136,56 @@ def write_graph(
   starts = range(0, graph.num_vertices, vertices_per_shard)
   entries = []
   for shard, start in enumerate(starts):
-    stop = min(start + vertices_per_shard, graph.num_vertices)
-    name = files.shard_name("graph", shard, len(starts))
-    vertices = _vertices(graph, range(start, stop))
-    entries.append(write_shard(directory, name, vertices))
+    part = slice(start, start + vertices_per_shard)
+    rows = zip(graph.starts[part], graph.ends[part], strict=True)
+    entries.append(
+      write_shard(
+        directory,
+        files.shard_name("graph", shard, len(starts)),
+        _vertices(start, rows, graph.indices, graph.counts),
+      )
+    )
   return entries
 
 
-def _vertices(graph: graph_lib.Graph, vertices: range) -> Iterator[bytes]:
-  for vertex in np.flatnonzero(graph.degrees[vertices.start : vertices.stop]):
-    vertex = int(vertex) + vertices.start
-    row = slice(graph.starts[vertex], graph.ends[vertex])
-    yield schema.encode_vertex(vertex, graph.indices[row], graph.counts[row])
+def write_graph_shard(
+  directory: str,
+  shard: int,
+  num_shards: int,
+  *,
+  first: int,
+  degrees: npt.NDArray[Any],
+  neighbors: npt.NDArray[Any],
+  counts: npt.NDArray[Any],
+) -> manifest.FileEntry:
+  """Writes one shard of the graph, as `write_graph` does.
+
+  Args:
+    directory: the dataset's directory.
+    shard: number of the shard.
+    num_shards: how many there are.
+    first: index of its first recording.
+    degrees: of its recordings, [recordings].
+    neighbors: one row after the other, [entries].
+    counts: users who listened to both, [entries].
+
+  Returns:
+    The file's entry for the manifest.
+  """
+  ends = np.cumsum(degrees)
+  rows = zip(ends - degrees, ends, strict=True)
+  name = files.shard_name("graph", shard, num_shards)
+  vertices = _vertices(first, rows, neighbors, counts)
+  return write_shard(directory, name, vertices)
+
+
+def _vertices(
+  first: int,
+  rows: Iterable[tuple[int, int]],
+  neighbors: npt.NDArray[Any],
+  counts: npt.NDArray[Any],
+) -> Iterator[bytes]:
+  for vertex, (start, end) in enumerate(rows, first):
+    if start < end:
+      row = slice(start, end)
+      yield schema.encode_vertex(vertex, neighbors[row], counts[row])
