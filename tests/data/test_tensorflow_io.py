@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_embed.core import file_systems, files
+from music_embed.core import file_systems, files, types
+from music_embed.data.records import prepared
 
 pytestmark = pytest.mark.skipif(
   not tf.__version__.startswith("2.16."),
@@ -91,6 +92,28 @@ def test_shards_hold_the_same_records_over_http(write_dataset, served):
     assert list(remote.as_numpy_iterator()) == list(
       expected.as_numpy_iterator()
     )
+
+
+def test_a_dataset_is_opened_and_read_over_http(
+  write_dataset, served, tmp_path, monkeypatch
+):
+  monkeypatch.setenv("MUSIC_EMBED_CACHE", str(tmp_path / "cache"))
+  local = write_dataset().open()
+  address, _ = served
+  remote = prepared.PreparedDataset(f"{address}/dataset")
+  assert list(remote.recording_ids) == list(local.recording_ids)
+  assert remote.vocabulary == local.vocabulary
+  recordings = np.arange(local.num_recordings)
+  starts = local.num_rows - local.window_shape[0]
+  np.testing.assert_array_equal(
+    remote.windows(recordings, starts), local.windows(recordings, starts)
+  )
+  np.testing.assert_array_equal(remote.rows(7), local.rows(7))
+  for split in types.SPLITS:
+    expected = local.graph(split)
+    found = remote.graph(split)
+    np.testing.assert_array_equal(found.starts, expected.starts)
+    np.testing.assert_array_equal(found.indices, expected.indices)
 
 
 def test_a_range_of_a_shard_is_read_without_the_rest(served, tmp_path):
