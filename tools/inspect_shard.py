@@ -267,17 +267,6 @@ def _inspect(flags: argparse.Namespace) -> int:
   damaged = 0
   for path in (shard for given in flags.shards for shard in _shards(given)):
     made = manifest.load(os.path.dirname(path) or ".", check_files=False)
-    if flags.record is not None:
-      name, start_s, values = window(path, made, flags.record, flags.window)
-      title = f"{name}, from {start_s:.2f} s"
-      if flags.png is None:
-        print(title)
-        print(draw(values, made.front_end))
-      else:
-        save_png(
-          flags.png, values, made.front_end, title=title, start_s=start_s
-        )
-      continue
     if not flags.check:
       print(path)
     for text, problem in survey(path, made):
@@ -286,9 +275,21 @@ def _inspect(flags: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
       elif not flags.check:
         print(text)
-  if flags.record is None:
-    print("damaged" if damaged else "all checksums hold")
+  print("damaged" if damaged else "all checksums hold")
   return 1 if damaged else 0
+
+
+def _show_window(flags: argparse.Namespace) -> int:
+  (path,) = flags.shards
+  made = manifest.load(os.path.dirname(path) or ".", check_files=False)
+  name, start_s, values = window(path, made, flags.record, flags.window)
+  title = f"{name}, from {start_s:.2f} s"
+  if flags.png is None:
+    print(title)
+    print(draw(values, made.front_end))
+  else:
+    save_png(flags.png, values, made.front_end, title=title, start_s=start_s)
+  return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -304,8 +305,16 @@ def main(arguments: list[str] | None = None) -> int:
   flags = parser.parse_args(arguments)
   if flags.png is not None and flags.record is None:
     parser.error("--png needs --record")
+  if flags.record is not None and (
+    len(flags.shards) > 1 or os.path.isdir(flags.shards[0])
+  ):
+    parser.error("--record needs one shard")
   try:
-    return _inspect(flags)
+    return _inspect(flags) if flags.record is None else _show_window(flags)
+  except BrokenPipeError:
+    # Who reads along has seen enough; nothing is left to flush at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
   except errors.MusicEmbedError as error:
     print(error, file=sys.stderr)
     return 1

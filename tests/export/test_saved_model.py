@@ -91,6 +91,25 @@ def test_the_export_embeds_like_the_networks_own_pipeline(
   )
 
 
+def test_a_front_end_of_96_bins_is_exported_with_its_network(
+  tmp_path: pathlib.Path,
+) -> None:
+  front_end = types.LogMelFrontEnd(num_bins=96, fft_length=1024)
+  waveform = _waveform(3.015)
+  window = log_mel.log_mel(waveform, front_end)[np.newaxis]
+  model = embedder.Embedder(
+    backbone=small_cnn.SmallCNN(width_multiplier=0.3),
+    projection=projection.Projection(dim=8),
+  )
+  expected = model.embed(window, training=False).numpy()
+  path = str(tmp_path / "export")
+  card = saved_model.save(model, path, front_end=front_end, vocabulary=[])
+  assert card["front_end"]["num_bins"] == 96
+  embed = tf.saved_model.load(path).signatures["embed"]
+  outputs = embed(waveform=tf.constant(waveform))
+  np.testing.assert_allclose(outputs["window_embeddings"], expected, atol=2e-4)
+
+
 def test_one_waveform_and_a_batch_of_any_rank_are_accepted(loaded) -> None:
   waveform = _waveform(7.0)
   embed = loaded.signatures["embed"]

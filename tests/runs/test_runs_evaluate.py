@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from music_embed.core import errors, files, types
 from music_embed.data.mining import graph as graph_lib
-from music_embed.data.records import manifest, prepared, schema, writer
+from music_embed.data.records import cache, manifest, prepared, schema, writer
 from music_embed.runs import compared, config, evaluate, train
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -147,6 +148,21 @@ def test_other_settings_are_measured_anew(evaluated, runs, tmp_path, capsys):
   again = _evaluate(runs, tmp_path, seed=1)
   assert "already evaluated" not in capsys.readouterr().err
   assert again["link"]["random"] != first["link"]["random"]
+
+
+def test_a_dataset_on_an_object_store_gives_the_same_numbers(
+  evaluated, runs, tmp_path, monkeypatch
+):
+  monkeypatch.setenv(cache.ENVIRONMENT_VARIABLE, str(tmp_path / "cache"))
+  remote = "ram://evaluated"
+  tf.io.gfile.makedirs(remote)
+  for path in pathlib.Path(runs["dataset"]).iterdir():
+    if path.is_file():
+      tf.io.gfile.copy(str(path), f"{remote}/{path.name}")
+  found = _evaluate({**runs, "dataset": remote}, tmp_path / "report")
+  tf.io.gfile.rmtree(remote)
+  assert found["link"] == evaluated[1]["link"]
+  assert found["label"] == evaluated[1]["label"]
 
 
 def test_a_run_on_another_dataset_is_refused(runs, tmp_path):
