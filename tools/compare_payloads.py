@@ -47,8 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     variant: {name: [] for name, _, _ in _MEASURES} for variant in _VARIANTS
   }
   try:
-    for world in range(flags.worlds):
-      for variant, (dtype, seed) in _VARIANTS.items():
+    for variant, (dtype, seed) in _VARIANTS.items():
+      for world in range(flags.worlds):
         report = _evaluated(flags.output, world, dtype, seed)
         for name, part, measure in _MEASURES:
           values[variant][name].append(report[part][_SYSTEM][measure])
