@@ -14,6 +14,13 @@ import pytest
 import tensorflow as tf
 
 from music_embed.core import file_systems, files, types
+from music_embed.data import engines
+from music_embed.data.pipeline import (
+  layout,
+  materialize,
+  materialized,
+  triplets,
+)
 from music_embed.data.records import prepared
 
 pytestmark = pytest.mark.skipif(
@@ -114,6 +121,39 @@ def test_a_dataset_is_opened_and_read_over_http(
     found = remote.graph(split)
     np.testing.assert_array_equal(found.starts, expected.starts)
     np.testing.assert_array_equal(found.indices, expected.indices)
+
+
+def test_materialised_batches_are_read_over_http(
+  write_dataset, served, tmp_path
+):
+  dataset = write_dataset().open()
+  source = triplets.TripletSource(batch_triplets=4)
+  made = layout.of_source(
+    dataset,
+    source,
+    seed=3,
+    steps=range(9),
+    parts=2,
+    lanes=2,
+    steps_per_shard=2,
+  )
+  with engines.create("local", num_workers=1) as engine:
+    materialize.materialize(
+      dataset, source, made, output=str(tmp_path / "batches"), engine=engine
+    )
+  address, _ = served
+  remote = materialized.MaterializedSource(paths=f"{address}/batches")
+  for first_step in (0, 5):
+    found, expected = (
+      one.batches(dataset, seed=3, first_step=first_step).take(9 - first_step)
+      for one in (remote, source)
+    )
+    for a, b in zip(
+      found.as_numpy_iterator(), expected.as_numpy_iterator(), strict=True
+    ):
+      assert a.keys() == b.keys()
+      for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
 
 
 def test_a_range_of_a_shard_is_read_without_the_rest(served, tmp_path):
