@@ -16,7 +16,7 @@ def read_batches(
   columns: Sequence[str],
   *,
   header: bool,
-  on_broken: Callable[[int, str], None],
+  on_broken: Callable[[str, int, str], None],
 ) -> Iterator[dict[str, Any]]:
   """Reads a tab-separated table without quoting.
 
@@ -26,7 +26,7 @@ def read_batches(
     columns: with a header, the columns wanted; without, all columns in their
       order.
     header: whether the first line names the columns.
-    on_broken: told the line and the reason of rows with another number of
+    on_broken: told name, line and reason of rows with another number of
       fields; they are left out.
 
   Yields:
@@ -47,7 +47,7 @@ def read_batches(
 
   def skip(row: Any) -> str:
     reason = f"{row.actual_columns} fields in place of {row.expected_columns}"
-    on_broken(row.number + first_line - 1, reason)
+    on_broken(name, row.number + first_line - 1, reason)
     return "skip"
 
   try:

@@ -74,7 +74,7 @@ def _log(
     file,
     _COLUMNS,
     header=False,
-    on_broken=lambda line, why: writer.note_broken(name, line, why),
+    on_broken=writer.note_broken,
   ):
     positions = musicbrainz.positions(
       writer.audio, batch["track_id"], batch["artist"], batch["title"]

@@ -163,7 +163,7 @@ def _log(
       file,
       _TRIPLETS,
       header=False,
-      on_broken=lambda line, why: writer.note_broken(path, line, why),
+      on_broken=writer.note_broken,
     ):
       found = pyarrow.compute.index_in(batch["song"], value_set=ids)
       rows = found.fill_null(-1).to_numpy(zero_copy_only=False)

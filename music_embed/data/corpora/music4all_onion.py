@@ -148,7 +148,7 @@ def _log(path: str, writer: conversion.Conversion) -> None:
       file,
       columns,
       header=True,
-      on_broken=lambda line, why: writer.note_broken(path, line, why),
+      on_broken=writer.note_broken,
     ):
       user, song, *counts = (batch[column] for column in columns)
       writer.add_events(user, writer.audio.positions(song), *counts)
