@@ -200,5 +200,5 @@ def _mean_of_channels(
   total: npt.NDArray[np.float32] = block[:, 0] + block[:, 1]
   for channel in range(2, block.shape[1]):
     total += block[:, channel]
-  total *= np.float32(1.0 / block.shape[1])
+  total /= block.shape[1]
   return total
