@@ -27,3 +27,24 @@ def test_the_device_dequantises_as_numpy_does() -> None:
   np.testing.assert_allclose(
     on_device, quantize.dequantize(levels, q), atol=1e-6
   )
+
+
+def test_waveforms_are_rounded_to_16_bits_and_clipped() -> None:
+  q = types.Quantization.default(types.WaveformFrontEnd())
+  stored = quantize.quantize(np.float32([-1.5, -1, 0, 0.5, 0.99999, 1.5]), q)
+  assert stored.dtype == np.dtype("<i2")
+  assert stored.tolist() == [-32768, -32768, 0, 16384, 32767, 32767]
+  np.testing.assert_array_equal(quantize.dequantize(stored, q)[3], 0.5)
+
+
+def test_float16_clips_what_it_cannot_hold_and_float32_keeps_all() -> None:
+  values = np.float32([-1e6, 0.1, 1e6])
+  half = quantize.quantize(values, types.Quantization("float16"))
+  assert half.tolist() == [-65504, np.float16(0.1), 65504]
+  exact = types.Quantization("float32")
+  np.testing.assert_array_equal(
+    quantize.dequantize(quantize.quantize(values, exact), exact), values
+  )
+  np.testing.assert_array_equal(
+    quantize.dequantize_tf(values, exact).numpy(), values
+  )
