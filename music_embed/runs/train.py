@@ -73,7 +73,7 @@ def train(
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
   _check(workdir, texts, data, plateau, validation, augment)
-  _check_steps(tasks, loop)
+  _check_steps(tasks, loop, is_new=not workdir_lib.has_begun(workdir))
   placement = (strategy or strategy_lib.OneDevice()).create()
   with placement.scope():
     restore.build(embedder, data, seed=seed)
@@ -195,15 +195,24 @@ def _check(
 
 
 def _check_steps(
-  tasks: Sequence[task_lib.Task], loop: loop_lib.LoopOptions
+  tasks: Sequence[task_lib.Task], loop: loop_lib.LoopOptions, *, is_new: bool
 ) -> None:
+  """Checks that there are batches for every step, where they may end."""
   for task in tasks:
     available = task.source.available
-    if available is not None and available.stop < loop.train_steps:
+    if available is None:
+      continue
+    name = type(task.source).__name__
+    if is_new and available.start:
+      raise errors.ConfigError(
+        f"{name}: its batches begin at step {available.start:,}, but this run "
+        f"at step 0"
+      )
+    if available.stop < loop.train_steps:
       raise errors.ConfigError(
         f"LoopOptions.train_steps is {loop.train_steps:,}, but the batches of "
-        f"{type(task.source).__name__} end at step {available.stop:,}: "
-        f"materialise more of them, or train for fewer steps"
+        f"{name} end at step {available.stop:,}: materialise more of them, or "
+        f"train for fewer steps"
       )
 
 
