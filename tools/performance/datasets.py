@@ -57,10 +57,10 @@ def write(
     for shard, start in enumerate(starts):
       stop = min(start + _RECORDINGS_PER_SHARD, first + size)
       name = files.shard_name(split, shard, len(starts))
-      payloads = _payloads(
+      records = _records(
         rng, range(start, stop), num_rows, front_end, quantization
       )
-      entries.append(writer.write_shard(directory, name, payloads))
+      entries += writer.write_recordings(directory, name, records)
     first += size
   graph = random_graph(rng, num_recordings, mean_degree)
   entries += writer.write_graph(directory, graph, vertices_per_shard=100_000)
@@ -96,13 +96,13 @@ def random_graph(
   )
 
 
-def _payloads(
+def _records(
   rng: np.random.Generator,
   recordings: range,
   num_rows: int,
   front_end: types.LogMelFrontEnd,
   quantization: types.Quantization,
-) -> Iterator[bytes]:
+) -> Iterator[schema.RecordingRecord]:
   shape = (num_rows, *front_end.row_shape)
   for recording in recordings:
     values: npt.NDArray[np.float32] = rng.random(shape, np.float32)
@@ -112,4 +112,4 @@ def _payloads(
       artist="",
       labels=np.sort(rng.choice(_NUM_LABELS, _LABELS_EACH, replace=False)),
       rows=quantize.quantize(10.0 * values - 4.6, quantization),
-    ).encode()
+    )

@@ -118,7 +118,8 @@ def run_apart(module: str, arguments: Sequence[str]) -> Usage:
   root = str(pathlib.Path(__file__).resolve().parents[2])
   search = [root, os.environ.get("PYTHONPATH", "")]
   environment = os.environ | {
-    "PYTHONPATH": os.pathsep.join(filter(None, search))
+    "PYTHONPATH": os.pathsep.join(filter(None, search)),
+    "TQDM_DISABLE": "1",
   }
   began = time.monotonic()
   before = os.times()
