@@ -50,7 +50,7 @@ def write(
   held_out = min(10, num_recordings // 10)
   sizes = (num_recordings - 2 * held_out, held_out, held_out)
   files.make_dirs(directory)
-  entries = []
+  entries: list[manifest.FileEntry] = []
   first = 0
   for split, size in zip(types.SPLITS, sizes, strict=True):
     starts = range(first, first + size, _RECORDINGS_PER_SHARD)
