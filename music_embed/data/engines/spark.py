@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import pathlib
@@ -60,7 +61,6 @@ class SparkEngine(base.Engine):
     self._master = master
     self._context: Any = None
     self._is_ours = False
-    self._scratch: tempfile.TemporaryDirectory[str] | None = None
     self._num_jobs = 0
 
   @property
@@ -98,28 +98,25 @@ class SparkEngine(base.Engine):
     if self._context is not None and self._is_ours:
       self._context.stop()
     self._context = None
-    if self._scratch is not None:
-      self._scratch.cleanup()
-      self._scratch = None
 
   def _start(self) -> None:
     import pyspark
 
-    self._scratch = tempfile.TemporaryDirectory(prefix="music_embed_spark")
     self._is_ours = pyspark.SparkContext._active_spark_context is None
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
       self._context = pyspark.SparkContext.getOrCreate(
-        _configuration(self._master, self._scratch.name)
+        _configuration(self._master)
       )
     except Exception as error:
       self.close()
       raise errors.ConfigError(
         f"--spark_master={self._master or ''}: Spark does not start"
-        f" ({_first_line(error)})"
+        f" ({first_line(error)})"
       ) from error
-    self._context.setLogLevel("ERROR")
-    self._context.addPyFile(_zipped_package(self._scratch.name))
+    if self._is_ours:
+      self._context.setLogLevel("ERROR")
+    _ship(self._context)
 
 
 def require() -> None:
@@ -191,7 +188,7 @@ class _Job:
       raise
     if self._error is not None:
       raise errors.MusicEmbedError(
-        f"{bar.desc}: Spark gave the job up ({_first_line(self._error)})"
+        f"{bar.desc}: Spark gave the job up ({first_line(self._error)})"
       ) from self._error
     bar.update(len(self._tasks) - bar.n)
     return self._outcomes
@@ -215,10 +212,10 @@ class _Job:
     return min(completed, len(self._tasks))
 
 
-def _configuration(master: str | None, scratch: str) -> Any:
+def _configuration(master: str | None) -> Any:
   import pyspark
 
-  log = os.path.join(scratch, "log4j2.properties")
+  log = os.path.join(_scratch(), "log4j2.properties")
   pathlib.Path(log).write_text(_QUIET_LOG, encoding="utf-8")
   conf = pyspark.SparkConf().setAppName("music_embed")
   if master:
@@ -236,15 +233,26 @@ def _configuration(master: str | None, scratch: str) -> Any:
   return conf
 
 
-def _zipped_package(scratch: str) -> str:
-  path = os.path.join(scratch, f"{_PACKAGE.name}.zip")
+def _ship(context: Any) -> None:
+  """Sends this package to the executors, once for each application."""
+  path = os.path.join(_scratch(), f"music_embed_{context.applicationId}.zip")
+  if os.path.exists(path):
+    return
   with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
     for source in sorted(_PACKAGE.rglob("*.py")):
       archive.write(source, source.relative_to(_PACKAGE.parent))
-  return path
+  context.addPyFile(path)
 
 
-def _first_line(error: Exception) -> str:
+@functools.cache
+def _scratch() -> str:
+  """A folder of this process: executors fetch from it while it lives."""
+  folder = tempfile.mkdtemp(prefix="music_embed_spark")
+  atexit.register(shutil.rmtree, folder, ignore_errors=True)
+  return folder
+
+
+def first_line(error: Exception) -> str:
   """What Java's exceptions say, without their stack."""
   told = getattr(error, "java_exception", None)
   text = str(told.getMessage() if told is not None else error)
