@@ -19,6 +19,12 @@ _MODELS = flags.DEFINE_multi_string(
 _OUTPUT = flags.DEFINE_string(
   "output", None, "Directory of report.json and report.html.", required=True
 )
+_ENGINE = flags.DEFINE_enum(
+  "engine", "local", ["local", "spark"], "What factorises the graph."
+)
+_SPARK_MASTER = flags.DEFINE_string(
+  "spark_master", None, "Where Spark runs, e.g. local-cluster[2,1,2048]."
+)
 _STARTED_AT = flags.DEFINE_float(
   "started_at",
   None,
@@ -50,12 +56,21 @@ def main() -> None:
     evaluate.evaluate,
     gin_files=flags.FLAGS.gin_file,
     gin_params=flags.FLAGS.gin_param,
-    given=("dataset", "models", "output", "started_at"),
+    given=(
+      "dataset",
+      "models",
+      "output",
+      "engine",
+      "spark_master",
+      "started_at",
+    ),
   )
   evaluate.evaluate(
     dataset=_DATASET.value,
     models=models,
     output=_OUTPUT.value,
+    engine=_ENGINE.value,
+    spark_master=_SPARK_MASTER.value,
     started_at=_STARTED_AT.value,
     **configured.arguments,
   )

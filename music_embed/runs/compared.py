@@ -51,6 +51,7 @@ def baseline_systems(
   recordings: Parts,
   *,
   num_factors: Sequence[int],
+  factorizer: factorize.Factorizer = factorize.factorize,
   seed: int,
   say: Say,
 ) -> dict[str, System]:
@@ -61,6 +62,7 @@ def baseline_systems(
     recordings: indices by part.
     num_factors: dimensions of WMF vectors to choose from, on the validation
       part.
+    factorizer: of graphs.
     seed: of random vectors and factorisations.
     say: told what is being done.
   """
@@ -74,7 +76,7 @@ def baseline_systems(
 
   def factors_of(graph: graph_lib.Graph) -> dict[int, Array]:
     return {
-      size: factorize.factorize(graph, num_factors=size, seed=seed)
+      size: factorizer(graph, num_factors=size, seed=seed)
       for size in num_factors
     }
 

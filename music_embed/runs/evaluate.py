@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from music_embed.core import errors, files, types
+from music_embed.data import engines
+from music_embed.data.mining import factorize
 from music_embed.data.records import prepared
 from music_embed.evaluation import (
   label_prediction,
@@ -21,6 +23,7 @@ from music_embed.runs import compared, restore
 from music_embed.runs import workdir as workdir_lib
 from music_embed.training import history
 
+_FACTORS = ".factors"
 _RESERVED = ("random", "audio_statistics", "ridge", "untrained", "wmf")
 
 
@@ -29,6 +32,8 @@ def evaluate(
   dataset: str,
   models: Mapping[str, str],
   output: str,
+  engine: str = "local",
+  spark_master: str | None = None,
   seed: int = 0,
   num_bootstrap: int = 1_000,
   min_occurrences: int = 10,
@@ -45,7 +50,9 @@ def evaluate(
     dataset: directory that `launch/prepare.py` wrote.
     models: working directories of training runs, by system name; "hybrid",
       or else the last, gives the architecture of `untrained` and the map.
-    output: directory of the report.
+    output: directory of the report; with Spark, the same on all hosts.
+    engine: what factorises the graph: "local" (implicit) or "spark".
+    spark_master: where Spark runs.
     seed: of draws, resamples, factorisations and the untrained network.
     num_bootstrap: resamples; their cost grows with the square of the
       recordings (180: a second; 2,500: minutes).
@@ -65,12 +72,13 @@ def evaluate(
     What report.json holds.
 
   Raises:
-    ConfigError: no model, a baseline's name for a model, or a directory
-      without a run.
+    ConfigError: no model, a baseline's name for a model, a directory
+      without a run, or an engine that is not installed.
     DataError: the dataset is missing, or its evaluation part has no edges.
   """
   started = time.time() if started_at is None else started_at
   _check(models, num_bootstrap)
+  runner = engines.create(engine, spark_master=spark_master)
   data = prepared.PreparedDataset(dataset)
   _check_parts(data)
   settings = {
@@ -81,6 +89,7 @@ def evaluate(
     "max_train_recordings": max_train_recordings,
     "num_factors": list(num_factors),
     "checkpoint": checkpoint,
+    "engine": engine,
   }
   inputs = _inputs(data, models, checkpoint) | {"settings": settings}
   if (finished := _finished(output, inputs)) is not None:
@@ -95,9 +104,15 @@ def evaluate(
     data, max_recordings, max_train_recordings, seed
   )
   labels = _labels(data, recordings, min_occurrences)
-  systems = compared.baseline_systems(
-    data, recordings, num_factors=num_factors, seed=seed, say=_say
-  )
+  with runner:
+    systems = compared.baseline_systems(
+      data,
+      recordings,
+      num_factors=num_factors,
+      factorizer=factorize.on(runner, files.join(output, _FACTORS)),
+      seed=seed,
+      say=_say,
+    )
   for name, network in networks.items():
     systems[name] = compared.network_system(
       data,

@@ -186,6 +186,11 @@ def test_no_resamples_are_refused_before_anything_is_read(runs, tmp_path):
     evaluate.evaluate(**runs, output=str(tmp_path), num_bootstrap=0)
 
 
+def test_a_cluster_without_its_engine_is_refused(runs, tmp_path):
+  with pytest.raises(errors.ConfigError, match="only with --engine=spark"):
+    evaluate.evaluate(**runs, output=str(tmp_path), spark_master="yarn")
+
+
 def test_report_json_holds_every_system_with_its_numbers(evaluated):
   output, returned = evaluated
   written = files.read_json(str(output / "report.json"))

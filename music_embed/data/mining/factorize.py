@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 import threadpoolctl
 
+from music_embed.data.engines import base, spark
 from music_embed.data.mining import graph as graph_lib
+from music_embed.data.mining import spark_als
+
+
+class Factorizer(Protocol):
+  """`factorize`, or what gives the same vectors elsewhere."""
+
+  def __call__(
+    self,
+    graph: graph_lib.Graph,
+    *,
+    num_factors: int = ...,
+    iterations: int = ...,
+    regularization: float = ...,
+    alpha: float = ...,
+    seed: int,
+  ) -> npt.NDArray[Any]:
+    """See `factorize`."""
+
+
+def on(engine: base.Engine, folder: str) -> Factorizer:
+  """The factorisation that an engine offers.
+
+  Args:
+    engine: Spark's engine runs Spark's ALS; else this process does the work.
+    folder: for Spark's files; the same on all hosts.
+
+  Returns:
+    `factorize`, or `spark_als.factorize` on this engine.
+  """
+  if isinstance(engine, spark.SparkEngine):
+    return functools.partial(spark_als.factorize, engine=engine, folder=folder)
+  return factorize
 
 
 def factorize(
