@@ -66,6 +66,8 @@ def test_gin_decides_how_a_dataset_is_prepared(
     ("--gin_param=GraphOptions.tau = 0", "GraphOptions.tau", 2),
     ("--gin_file=gin/nope.gin", "gin/nope.gin", 2),
     ("--num_workers=0", "num_workers", 2),
+    ("--engine=dask", "engine", 2),
+    ("--spark_master=yarn", "only with --engine=spark", 2),
     ("--recordings=nowhere.csv", "nowhere.csv: no such file", 1),
     ("--recordings=README.md", "README.md: not a table", 1),
   ],

@@ -108,15 +108,16 @@ class SparkEngine(base.Engine):
       self._context = pyspark.SparkContext.getOrCreate(
         _configuration(self._master)
       )
+      if self._is_ours:
+        self._context.setLogLevel("ERROR")
+      _ship(self._context)
     except Exception as error:
+      self._context = pyspark.SparkContext._active_spark_context
       self.close()
       raise errors.ConfigError(
         f"--spark_master={self._master or ''}: Spark does not start"
         f" ({first_line(error)})"
       ) from error
-    if self._is_ours:
-      self._context.setLogLevel("ERROR")
-    _ship(self._context)
 
 
 def require() -> None:
@@ -235,6 +236,7 @@ def _configuration(master: str | None) -> Any:
 
 def _ship(context: Any) -> None:
   """Sends this package to the executors, once for each application."""
+  # A context refuses two files of one name.
   path = os.path.join(_scratch(), f"music_embed_{context.applicationId}.zip")
   if os.path.exists(path):
     return
