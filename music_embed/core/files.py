@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -131,7 +132,8 @@ def atomic_write(path: str, mode: str = "wb") -> Iterator[IO[Any]]:
   Yields:
     The open file. On an exception nothing is left behind.
   """
-  temporary = f"{path}.tmp{os.getpid()}"
+  # Two hosts may write the same file at once, under the same process number.
+  temporary = f"{path}.tmp{os.getpid()}{time.time_ns()}"
   kwargs: dict[str, Any] = (
     {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
   )

@@ -115,9 +115,11 @@ def unfinished(output: str, request: dict[str, Any]) -> Iterator[State]:
   files.make_dirs(folder)
   with files.exclusive(os.path.join(folder, _LOCK_FILE), output):
     files.remove_leftovers(output)
-    files.remove_leftovers(folder)
+    for inner, _, _ in os.walk(folder):
+      files.remove_leftovers(inner)
     files.write_json(os.path.join(folder, _PLAN_FILE), request)
     yield State(output)
+    files.remove_leftovers(output)  # Of workers that were killed.
     shutil.rmtree(folder)
 
 
