@@ -43,10 +43,8 @@ def factorize(
     `regularization` over the mean degree: the same penalty on average, less
     of it on vertices of few neighbours.
 
-  Of the two sides of the factorisation these are the vectors that Spark solves
-  first in a round; `factorize.factorize` gives the side that is solved last.
-  The adjacency is symmetric, but the sides are not: with many factors and
-  little penalty their cosines rank differently.
+  Of the two sides of the factorisation these are, as `factorize.factorize`'s,
+  the vectors that are solved first in a round.
 
   Only the graph's entries are written and only the factors read here: what
   ALS needs beyond that is the executors' memory and disk.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import sys
 import unicodedata
@@ -58,19 +59,20 @@ def tokenize(text: str) -> list[str]:
 
 
 def document_ngrams(texts: Iterable[str], max_ngram: int) -> list[str]:
-  """The n-grams of a document, each once, none across two texts.
+  """The n-grams of a document, each once, none across two lines.
 
   Args:
-    texts: a document's parts, such as title and description.
+    texts: a document's parts, such as title and description; many
+      descriptions are lists with a line for each entry.
     max_ngram: longest n-gram, tokens.
 
   Returns:
     Tokens joined by a space, in the order of first occurrence, shorter ones
-    of a text first.
+    of a line first.
   """
   grams: dict[str, None] = {}
-  for text in texts:
-    words = tokenize(text)
+  for line in itertools.chain.from_iterable(map(str.splitlines, texts)):
+    words = tokenize(line)
     for n in range(1, max_ngram + 1):
       tuples = zip(*(words[start:] for start in range(n)), strict=False)
       grams.update(dict.fromkeys(map(" ".join, tuples)))
