@@ -21,11 +21,6 @@ from music_embed.data.mining import tokens
     ("bad \udc80 surrogate", ["bad", "surrogate"]),
   ],
 )
-def test_no_ngram_crosses_a_line_of_a_description():
-  grams = tokens.document_ngrams(("pop rock\njazz\r\nblues",), 2)
-  assert grams == ["pop", "rock", "pop rock", "jazz", "blues"]
-
-
 def test_text_is_split_into_words(text: str, words: list[str]) -> None:
   assert tokens.tokenize(text) == words
 
@@ -82,3 +77,8 @@ def test_normalizing_is_idempotent() -> None:
   for text in ("Ｆｕｌｌ ﬁne", "น้ำตก", "ΜΟΥΣΙΚΉΣ", "rock’n’roll", "\udc80"):
     once = tokens.normalize(text)
     assert tokens.normalize(once) == once
+
+
+def test_no_ngram_crosses_a_line_of_a_description():
+  grams = tokens.document_ngrams(("pop rock\njazz\r\nblues",), 2)
+  assert grams == ["pop", "rock", "pop rock", "jazz", "blues"]
