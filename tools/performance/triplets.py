@@ -63,6 +63,13 @@ def _big(folder: str, rate: float) -> list[measure.Figure]:
       small,
       rate,
     ),
+    measure.Figure.beside(
+      "big_graph_triplets_cold",
+      median("cold_per_cpu_s"),
+      "1/CPU-s",
+      small,
+      rate,
+    ),
     measure.Figure("big_graph_start", median("start_s"), "s"),
     measure.Figure(
       "big_graph_resident",
