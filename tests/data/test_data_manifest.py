@@ -1,12 +1,13 @@
 """The manifest names what is wrong with a dataset."""
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
 
 import pytest
 
-from music_embed.core import errors
+from music_embed.core import errors, files
 from music_embed.data.records import manifest
 
 
@@ -64,3 +65,13 @@ def test_a_shard_of_another_size_is_named(write_dataset: Any) -> None:
 def test_an_unfinished_dataset_says_what_to_do(tmp_path: pathlib.Path) -> None:
   with pytest.raises(errors.DataError, match=r"launch/prepare\.py"):
     manifest.load(str(tmp_path))
+
+
+def test_shards_beyond_five_digits_keep_their_order(
+  write_dataset: Any,
+) -> None:
+  loaded = manifest.load(write_dataset().directory)
+  names = [files.shard_name("graph", n, 100_003) for n in range(9_998, 100_003)]
+  entries = tuple(manifest.FileEntry(n, 0, "", 0) for n in sorted(names))
+  many = dataclasses.replace(loaded, files=entries)
+  assert [file.name for file in many.shards("graph")] == names

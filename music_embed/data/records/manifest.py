@@ -76,7 +76,8 @@ class Manifest:
     """Shards of a split, or of "graph", in order."""
     return sorted(
       (f for f in self.files if f.name.startswith(f"{prefix}.tfrecord-")),
-      key=lambda file: file.name,
+      # Numbers are padded to five digits, and may have more.
+      key=lambda file: (len(file.name), file.name),
     )
 
   def save(self, directory: str) -> None:
