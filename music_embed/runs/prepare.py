@@ -133,7 +133,10 @@ def _prepare(
     try:
       log, hashes = _read_log(engine, listening_log, plan, progress, options)
     except errors.DataError:
-      progress.discard(plan)  # Else a mended log would be another request.
+      # Else a mended log would be another request. Where audio was decoded,
+      # the log was right before, and hours of work stay.
+      if not any(progress.finished(shard) for shard in plan):
+        progress.discard(plan)
       raise
     labels = ngram_counts.count(
       engine,

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 import soundfile
 
 from music_embed.core import errors, files, types
-from music_embed.data.ingestion import featurize
+from music_embed.data.ingestion import featurize, job
 from music_embed.data.ingestion import options as options_lib
 from music_embed.data.mining import sanitize, splits
 from music_embed.data.records import cache, prepared, quantize
@@ -302,6 +304,46 @@ def _prepare(
     output=str(output),
     num_workers=1,
     **arguments,
+  )
+
+
+def test_decoded_audio_outlives_a_log_that_cannot_be_read_again(
+  corpus: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  log, output = tmp_path / "log.parquet", tmp_path / "dataset"
+  table = {"user_id": ["u"], "recording_id": ["0"]}
+  pyarrow.parquet.write_table(pyarrow.table(table), log)
+
+  def run() -> None:
+    prepare.prepare(
+      recordings=str(corpus / "recordings.csv"),
+      listening_log=str(log),
+      output=str(output),
+      num_workers=1,
+    )
+
+  def interrupt(*_: Any) -> Any:
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patched:
+    patched.setattr(job, "mine", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+      run()
+  before = {
+    path: path.stat().st_mtime_ns for path in output.glob("*.tfrecord*")
+  }
+  assert before
+  with monkeypatch.context() as patched:
+    # As where the environment of the second run lacks it.
+    patched.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(errors.DataError, match="parquet cannot be read"):
+      run()
+  run()
+  assert (
+    before.items()
+    <= {
+      path: path.stat().st_mtime_ns for path in output.glob("*.tfrecord*")
+    }.items()
   )
 
 

@@ -109,18 +109,38 @@ def unfinished(output: str, request: dict[str, Any]) -> Iterator[State]:
     without one: by then the manifest has been written.
 
   Raises:
-    DataError: another process is preparing this dataset.
+    DataError: another process is preparing this dataset, has just finished
+      it, or has just begun it with another request.
   """
   folder = os.path.join(output, _FOLDER)
+  plan = os.path.join(folder, _PLAN_FILE)
   files.make_dirs(folder)
   with files.exclusive(os.path.join(folder, _LOCK_FILE), output):
+    # Another process may have come and gone since these were looked at.
+    if os.path.exists(os.path.join(output, manifest.FILE_NAME)):
+      raise errors.DataError(
+        f"{output}: another process has just finished it: run again"
+      )
+    if os.path.exists(plan):
+      _check_same(output, files.read_json(plan), request)
+    else:
+      _remove_unplanned(folder)
     files.remove_leftovers(output)
     for inner, _, _ in os.walk(folder):
       files.remove_leftovers(inner)
-    files.write_json(os.path.join(folder, _PLAN_FILE), request)
+    files.write_json(plan, request)
     yield State(output)
     files.remove_leftovers(output)  # Of workers that were killed.
-    shutil.rmtree(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_unplanned(folder: str) -> None:
+  """Removes what an interrupted `State.discard` left, of another request."""
+  for entry in os.scandir(folder):
+    if entry.is_dir(follow_symlinks=False):
+      shutil.rmtree(entry.path)
+    elif entry.name != _LOCK_FILE:
+      os.unlink(entry.path)
 
 
 def _check_same(
