@@ -302,27 +302,28 @@ def test_lists_reach_every_partition_that_they_touch_once() -> None:
       assert found.recordings.tolist() == [r for own in expected for r in own]
 
 
+class _Interrupted(local.LocalEngine):
+  """Is interrupted in the middle of the given job."""
+
+  left = 0
+
+  def map(self, function: Any, tasks: Any, **texts: Any) -> list[Any]:
+    self.left -= 1
+    chosen = list(tasks)
+    if self.left < 0:
+      super().map(function, chosen[: len(chosen) // 2], **texts)
+      raise KeyboardInterrupt
+    return super().map(function, chosen, **texts)
+
+
 def test_an_interrupted_job_goes_on_task_by_task(
   tmp_path: pathlib.Path,
 ) -> None:
-  class Interrupted(local.LocalEngine):
-    """Is interrupted in the middle of the given job."""
-
-    left = 0
-
-    def map(self, function: Any, tasks: Any, **texts: Any) -> list[Any]:
-      self.left -= 1
-      chosen = list(tasks)
-      if self.left < 0:
-        super().map(function, chosen[: len(chosen) // 2], **texts)
-        raise KeyboardInterrupt
-      return super().map(function, chosen, **texts)
-
   options: dict[str, Any] = {"tau": 2, "max_neighbors": 7, "sizes": _TINY}
   expected = _mine(tmp_path, *_events(), **options)
   folder = tmp_path / "again"
   folder.mkdir()
-  engine = Interrupted(1)
+  engine = _Interrupted(1)
   for stage in range(5):
     engine.left = stage
     with pytest.raises(KeyboardInterrupt):
@@ -331,7 +332,28 @@ def test_an_interrupted_job_goes_on_task_by_task(
     assert _resume(kept, options) == expected.counts
 
 
-def _resume(folder: pathlib.Path, options: dict[str, Any]) -> dict[str, int]:
+def test_sizes_may_change_between_interruptions(
+  tmp_path: pathlib.Path,
+) -> None:
+  options: dict[str, Any] = {"tau": 2, "max_neighbors": 7, "sizes": _TINY}
+  expected = _mine(tmp_path, *_events(), **options)
+  folder = tmp_path / "again"
+  folder.mkdir()
+  engine = _Interrupted(1)
+  engine.left = 3
+  with pytest.raises(KeyboardInterrupt):
+    _mine(folder, *_events(), engine=engine, **options)
+  engine.left = 4
+  with pytest.raises(KeyboardInterrupt):
+    _resume(folder / "0", {"sizes": graph_job.Sizes()}, engine)
+  assert _resume(folder / "0", options) == expected.counts
+
+
+def _resume(
+  folder: pathlib.Path,
+  options: dict[str, Any],
+  engine: base.Engine | None = None,
+) -> dict[str, int]:
   job = graph_job.Job(
     folder=str(folder / "job"),
     num_recordings=_NUM_RECORDINGS,
@@ -340,7 +362,7 @@ def _resume(folder: pathlib.Path, options: dict[str, Any]) -> dict[str, int]:
     sizes=options["sizes"],
   )
   return graph_job.mine(
-    local.LocalEngine(1),
+    engine or local.LocalEngine(1),
     [str(folder / f"events-{part}") for part in range(2)],
     job,
     recording_hashes=_RECORDINGS,

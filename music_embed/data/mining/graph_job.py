@@ -15,6 +15,7 @@ import dataclasses
 import functools
 import math
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,6 +38,7 @@ PAIR = np.dtype([("recording", "<i4"), ("other", "<i4"), ("count", "<i4")])
 _ENTRY = np.dtype("<i4")
 _HASHES, _INDICES = "hashes.npy", "indices.npy"
 _OVER, _KEPT = "over.npy", "kept.npy"
+_PLAN = "plan.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +182,8 @@ def mine(
   Returns:
     What was kept and dropped.
   """
-  files.make_dirs(job.folder)
+  plan = repr((job.sizes, job.num_recordings, job.vertices_per_shard))
+  _begin(job.folder, plan)
   job.save(_HASHES, recording_hashes)
   job.save(_INDICES, indices)
 
@@ -193,7 +196,7 @@ def mine(
       functools.partial(function, job, tuple(inputs)),
       list(enumerate(tasks)),
       folder=os.path.join(job.folder, f"{kind}.done"),
-      plan=repr((job.sizes, job.num_recordings, job.vertices_per_shard)),
+      plan=plan,
       description=f"graph: {kind}",
     )
     return results, [job.path(kind, n) for n in range(len(results))]
@@ -247,6 +250,23 @@ def read_rows(
     owners[is_kept] - vertices.start, minlength=len(degrees)
   )
   return degrees, neighbors[is_kept], counts[is_kept]
+
+
+def _begin(folder: str, plan: str) -> None:
+  """Removes all that was done under another plan.
+
+  Tasks of two plans write files of the same names, and files of finished
+  phases are gone: a mix could not be told apart.
+  """
+  files.make_dirs(folder)
+  note = os.path.join(folder, _PLAN)
+  if os.path.exists(note):
+    if files.read_json(note) == plan:
+      return
+    os.unlink(note)  # First: without it, what is left is removed next time.
+  shutil.rmtree(folder)
+  files.make_dirs(folder)
+  files.write_json(note, plan)
 
 
 def _list_users(
