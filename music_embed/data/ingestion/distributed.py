@@ -28,12 +28,14 @@ class _Work:
     table: path of the recordings table.
     progress: where results go.
     options: of the dataset.
+    labels: SHA-256 of the vocabulary's file.
   """
 
   folder: str
   table: str
   progress: state.State
   options: options_lib.DatasetOptions
+  labels: str
 
 
 def ingest(
@@ -54,11 +56,10 @@ def ingest(
     progress: what an earlier run finished; the dataset's absolute path.
     options: of the dataset.
   """
-  work = _Work(progress.folder("audio"), table, progress, options)
-  files.write_json(
-    os.path.join(work.folder, _LABELS),
-    [labels.labels, labels.counts, labels.max_ngram],
-  )
+  folder = progress.folder("audio")
+  path = os.path.join(folder, _LABELS)
+  files.write_json(path, [labels.labels, labels.counts, labels.max_ngram])
+  work = _Work(folder, table, progress, options, files.sha256(path))
   places = []
   with files.atomic_write(os.path.join(work.folder, _SHARDS)) as file:
     for shard in plan:
@@ -86,7 +87,10 @@ def _write(work: _Work, place: int) -> None:
     time_limit_s=options.ingestion.time_limit_s,
   ) as workers:
     result = shards.write_shard(
-      work.progress.output, shard, workers.map(paths), _labels(work.folder)
+      work.progress.output,
+      shard,
+      workers.map(paths),
+      _labels(work.folder, work.labels),
     )
   work.progress.save(shard, result)
 
@@ -97,6 +101,8 @@ def _decode(values: dict[str, Any]) -> shards.Shard:
 
 
 @functools.lru_cache(maxsize=1)
-def _labels(folder: str) -> vocabulary.Vocabulary:
+def _labels(folder: str, digest: str) -> vocabulary.Vocabulary:
+  # A worker may outlive a dataset, and serve the next one of its name.
+  del digest
   labels, counts, max_ngram = files.read_json(os.path.join(folder, _LABELS))
   return vocabulary.Vocabulary(tuple(labels), tuple(counts), max_ngram)
