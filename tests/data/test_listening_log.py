@@ -185,3 +185,15 @@ def test_recordings_whose_hashes_collide_are_named(
   monkeypatch.setattr(hashing, "hash64", lambda seed, stream, text: len(text))
   with pytest.raises(errors.DataError, match="'bb' and 'cc' .* another seed"):
     listening.write_positions(str(tmp_path), ("a", "bb", "cc"), seed=0)
+
+
+@pytest.mark.parametrize("last", ["", '"u,a,1\n', 'u,"a,1\n'])
+def test_rows_that_a_stray_quote_swallowed_are_counted(
+  tmp_path: pathlib.Path, last: str
+) -> None:
+  rows = 'u,a,1\n"u,a,1\n' + "u,a,1\n" * 300 + last
+  path = _write(tmp_path, "user_id,recording_id,count\n" + rows)
+  lost = 301 + bool(last)
+  message = rf"{lost} of {lost + 1} rows .* is row 3 of log\.csv: .*a quote"
+  with pytest.raises(errors.DataError, match=message):
+    _read(tmp_path, path)

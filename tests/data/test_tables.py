@@ -175,3 +175,11 @@ def test_a_gzip_file_that_was_cut_is_refused(tmp_path: pathlib.Path) -> None:
   path.write_bytes(path.read_bytes()[:-12])
   with pytest.raises(errors.DataError, match=r"table\.csv\.gz: cannot be read"):
     _read(path)
+
+
+def test_json_that_is_nested_too_deeply_is_a_broken_line(
+  tmp_path: pathlib.Path,
+) -> None:
+  path = tmp_path / "table.jsonl"
+  path.write_text('{"id": "1", "text": "a"}\n' + "[" * 100_000 + "\n")
+  assert [row.problem for row in _read(path)] == ["", "not JSON"]

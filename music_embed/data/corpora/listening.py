@@ -232,10 +232,14 @@ def _spill(work: _Spill, task: tuple[int, _Part]) -> dict[str, Any]:
       optional=OPTIONAL,
       row_groups=part.row_groups,
     ):
-      num_rows += 1
       problem = row.problem or _problem(row.values)
+      if not problem and row.num_lines > 1:
+        problem = _swallowed(row)
+      # What a stray quote has swallowed were rows.
+      num_lines = row.num_lines if problem else 1
+      num_rows += num_lines
       if problem:
-        num_broken += 1
+        num_broken += num_lines
         if len(named) < _NAMED_ROWS:
           named.append((row.number, problem))
         continue
@@ -291,6 +295,13 @@ class _Chunk:
   def _hashes(self, codes: dict[str, int], stream: str) -> npt.NDArray[Any]:
     values = (hashing.hash64(self._seed, stream, name) for name in codes)
     return np.fromiter(values, np.uint64, len(codes))
+
+
+def _swallowed(row: tables.Row) -> str:
+  for name in REQUIRED:
+    if "\n" in row.values[name]:
+      return f"a quote takes {name} to line {row.number + row.num_lines - 1}"
+  return ""
 
 
 def _problem(values: dict[str, str]) -> str:

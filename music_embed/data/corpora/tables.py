@@ -25,11 +25,13 @@ class Row:
     values: the columns that were asked for, as text, surrounding space
       removed; empty where missing.
     problem: why the row cannot be used, or empty.
+    num_lines: lines that it takes; several where a csv field is quoted.
   """
 
   number: int
   values: dict[str, str]
   problem: str = ""
+  num_lines: int = 1
 
 
 def table_format(path: str) -> str:
@@ -145,20 +147,23 @@ def _csv_rows(
     except StopIteration:
       break
     except csv.Error as error:
-      yield Row(number, {}, str(error))
+      yield Row(number, {}, str(error), reader.line_num - number + 1)
       continue
     if not cells:
       continue
+    num_lines = reader.line_num - number + 1
     if header is None:
       header = [name.strip() for name in cells]
       _check_columns(path, header, required)
       places = {n: header.index(n) for n in wanted if n in header}
     elif len(cells) != len(header):
       problem = f"{len(cells)} fields, but the header has {len(header)}"
-      yield Row(number, {}, problem)
+      if num_lines > 1:
+        problem += f"; a quote takes it to line {reader.line_num}"
+      yield Row(number, {}, problem, num_lines)
     else:
       values = {name: cells[place].strip() for name, place in places.items()}
-      yield _checked(number, values)
+      yield _checked(number, values, num_lines)
   if header is None:
     raise errors.DataError(f"{path}: empty, not even a header")
 
@@ -173,7 +178,7 @@ def _jsonl_rows(
       continue
     try:
       record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
       yield Row(number, {}, "not JSON")
       continue
     if not isinstance(record, dict):
@@ -249,11 +254,11 @@ def _text(value: object) -> str:
   raise TypeError(f"a value of type {type(value).__name__}")
 
 
-def _checked(number: int, values: dict[str, str]) -> Row:
+def _checked(number: int, values: dict[str, str], num_lines: int = 1) -> Row:
   for name, value in values.items():
     if not value.isascii():
       try:
         value.encode()
       except UnicodeEncodeError:
-        return Row(number, {}, f"{name} is not UTF-8")
-  return Row(number, values)
+        return Row(number, {}, f"{name} is not UTF-8", num_lines)
+  return Row(number, values, num_lines=num_lines)
