@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from music_embed.core import errors
 from music_embed.data.records import cache
 
 _KEY = {"made_from": ["a", 1]}
@@ -124,3 +125,14 @@ def test_processes_that_ask_at_once_build_it_once(
   with multiprocessing.get_context("spawn").Pool(3) as pool:
     owners = pool.map(_obtain, [str(dataset)] * 3, chunksize=1)
   assert len(set(owners)) == 1
+
+
+def test_a_cache_without_room_is_one_line_and_leaves_nothing(
+  dataset: pathlib.Path,
+) -> None:
+  def build(builder: cache.Builder) -> None:
+    builder.empty("huge", (1 << 42,), np.int64)
+
+  with pytest.raises(errors.MusicEmbedError, match=r"cache/big: .*is full"):
+    cache.obtain(str(dataset), "big", {}, build)
+  assert [p.name for p in (dataset / "cache").iterdir()] == ["big.lock"]

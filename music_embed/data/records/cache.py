@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -24,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from music_embed.core import files
+from music_embed.core import errors, files
 
 FOLDER = "cache"
 """Within a dataset's directory: all its caches; can always be deleted."""
@@ -94,10 +96,19 @@ class Builder:
   def empty(
     self, name: str, shape: Sequence[int], dtype: npt.DTypeLike
   ) -> npt.NDArray[Any]:
-    """A new array to be filled in place, memory-mapped; starts as zeros."""
+    """A new array to be filled in place, memory-mapped; starts as zeros.
+
+    Raises:
+      OSError: the disk has no room for it.
+    """
+    kind = np.dtype(dtype)
+    _require_room(self._folder, math.prod(shape) * kind.itemsize)
     array = np.lib.format.open_memmap(
-      self._path(name), mode="w+", dtype=np.dtype(dtype), shape=tuple(shape)
+      self._path(name), mode="w+", dtype=kind, shape=tuple(shape)
     )
+    # Where a mapped page finds no room, the process is killed.
+    with open(self._path(name), "rb+") as file:
+      os.posix_fallocate(file.fileno(), 0, os.path.getsize(file.name))
     self._written[name] = {"dtype": array.dtype.str, "shape": list(shape)}
     return array
 
@@ -159,6 +170,9 @@ def building(
 
   Yields:
     What takes the arrays; afterwards it holds them, read-only.
+
+  Raises:
+    MusicEmbedError: the disk is full.
   """
   parent = _writable_parent(directory)
   with _lock(parent, name):
@@ -187,6 +201,9 @@ def obtain(
 
   Returns:
     Its arrays.
+
+  Raises:
+    MusicEmbedError: the disk is full.
   """
   arrays = load(directory, name, key)
   if arrays is not None:
@@ -256,7 +273,12 @@ def _fresh_folder(parent: str, name: str) -> Iterator[str]:
   folder = tempfile.mkdtemp(prefix=f"{name}.tmp", dir=parent)
   try:
     os.chmod(folder, 0o755)
-    yield folder
+    try:
+      yield folder
+    except OSError as error:
+      if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise _no_room(final) from error
+      raise
     if os.path.exists(final):
       # Who has mapped its files keeps them; nobody opens them any more.
       os.rename(final, f"{folder.replace('.tmp', '.old')}")
@@ -264,6 +286,18 @@ def _fresh_folder(parent: str, name: str) -> Iterator[str]:
   finally:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(folder.replace(".tmp", ".old"), ignore_errors=True)
+
+
+def _require_room(folder: str, num_bytes: int) -> None:
+  disk = os.statvfs(folder)
+  if num_bytes > disk.f_bavail * disk.f_frsize:
+    raise OSError(errno.ENOSPC, f"{num_bytes:,} bytes")
+
+
+def _no_room(folder: str) -> errors.MusicEmbedError:
+  return errors.MusicEmbedError(
+    f"{folder}: the disk is full; this cache of the dataset needs some room"
+  )
 
 
 def _read(folder: str, key: Mapping[str, Any]) -> Arrays | None:

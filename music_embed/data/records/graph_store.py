@@ -124,7 +124,7 @@ def put_splits(
 
   Args:
     builder: takes `{split}_starts` and `{split}_ends`, int64 [vertices], zero
-      outside the split (holes in the file).
+      outside the split.
     indptr: int64 [vertices + 1], of the whole graph.
     indices: int32 [entries].
     splits: vertices of each split, by name.
