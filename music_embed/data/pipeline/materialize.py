@@ -123,14 +123,15 @@ def _record(
   layout: layout_lib.Layout, step: int, arrays: batching.Batch
 ) -> bytes:
   """A part of a batch as a serialised `tf.train.Example` of raw bytes."""
-  features: dict[str, list[bytes]] = {
+  features: dict[str, list[bytes | memoryview]] = {
     layout_lib.STEP: [np.array(step, "<i8").tobytes()]
   }
   for name, spec in layout.signature(layout.part_rows).items():
     array = arrays[name]
     if array.shape != spec.shape:
       raise ValueError(f"{name}: {array.shape}, but {spec.shape} in the layout")
-    features[name] = [array.astype(spec.dtype, copy=False).tobytes()]
+    array = np.ascontiguousarray(array, spec.dtype)
+    features[name] = [array.reshape(-1).view(np.uint8).data]
   return example.encode(features)
 
 

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from music_embed.core import errors
 
-Value = Sequence[bytes] | npt.NDArray[Any]
-"""A feature to write: a list of bytes, or int64 [n]."""
+Value = Sequence[bytes | memoryview] | npt.NDArray[Any]
+"""A feature to write: a list of bytes (or of views of them), or int64 [n]."""
 
 Parsed = list[slice] | npt.NDArray[Any]
 """A feature read: places of the bytes in the payload, or int64 [n]."""
+
+_Pieces = list[bytes | memoryview]
 
 _LENGTH_DELIMITED = 2
 _BYTES_LIST, _INT64_LIST = 1, 3
@@ -34,16 +36,18 @@ def encode(features: Mapping[str, Value]) -> bytes:
   Returns:
     The serialised message, a function of `features` alone.
   """
-  entries = []
+  entries: _Pieces = []
   for name in sorted(features):
     value = features[name]
     if isinstance(value, np.ndarray):
-      field, body = _INT64_LIST, _field(1, pack(value)) if value.size else b""
+      kind = _INT64_LIST
+      body = _field(1, [pack(value)]) if value.size else []
     else:
-      field, body = _BYTES_LIST, b"".join(_field(1, item) for item in value)
-    feature = _field(2, _field(field, body))
-    entries.append(_field(1, _field(1, name.encode()) + feature))
-  return _field(1, b"".join(entries))
+      kind = _BYTES_LIST
+      body = [piece for item in value for piece in _field(1, [item])]
+    feature = _field(2, _field(kind, body))
+    entries += _field(1, [*_field(1, [name.encode()]), *feature])
+  return b"".join(_field(1, entries))  # The one copy of a large item.
 
 
 def decode(payload: bytes) -> dict[str, Parsed]:
@@ -143,8 +147,10 @@ def _varint(value: int) -> bytes:
   return bytes(out)
 
 
-def _field(number: int, body: bytes) -> bytes:
-  return _varint(number << 3 | _LENGTH_DELIMITED) + _varint(len(body)) + body
+def _field(number: int, body: _Pieces) -> _Pieces:
+  """A length-delimited field, as pieces to be joined."""
+  size = sum(map(len, body))
+  return [_varint(number << 3 | _LENGTH_DELIMITED) + _varint(size), *body]
 
 
 def _read_varint(payload: bytes, position: int) -> tuple[int, int]:
