@@ -156,9 +156,9 @@ def test_a_worker_reads_no_windows_but_its_own(
   read: list[int] = []
   windows = dataset.windows
 
-  def noted(recordings: np.ndarray, starts: np.ndarray) -> np.ndarray:
+  def noted(recordings: np.ndarray, *rest: np.ndarray) -> np.ndarray:
     read.extend(recordings.tolist())
-    return windows(recordings, starts)
+    return windows(recordings, *rest)
 
   monkeypatch.setattr(dataset, "windows", noted)
   source.steps(dataset, seed=1, worker=types.Slice(1, 4)).function(5)

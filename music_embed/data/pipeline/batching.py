@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import abc
+import atexit
 import dataclasses
+import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -121,6 +124,49 @@ class StepSource(abc.ABC):
     )
 
 
+class _Calls:
+  """Lets the calls of TensorFlow's threads end before the interpreter does.
+
+  A thread that asks for the interpreter's lock after that vanishes inside its
+  call, and whoever then destroys the dataset waits for it for ever. So the
+  end of the process waits until the datasets have filled their buffers, with
+  anything, and call no more.
+  """
+
+  _POLL_S = 0.02
+  _MAX_POLLS = 250
+
+  def __init__(self) -> None:
+    self._lock = threading.Lock()
+    self._active = 0
+    self._total = 0
+    self._is_open = True
+    atexit.register(self._close)
+
+  def __enter__(self) -> bool:
+    with self._lock:
+      self._active += 1
+      self._total += 1
+      return self._is_open
+
+  def __exit__(self, *exception: object) -> None:
+    with self._lock:
+      self._active -= 1
+
+  def _close(self) -> None:
+    self._is_open = False
+    if not self._total:
+      return
+    for _ in range(self._MAX_POLLS):
+      before = self._total
+      time.sleep(self._POLL_S)
+      if not self._active and self._total == before:
+        return
+
+
+_CALLS = _Calls()
+
+
 def dataset_of_steps(
   steps: Steps,
   *,
@@ -145,8 +191,11 @@ def dataset_of_steps(
   specs = [steps.signature[name] for name in names]
 
   def compute(step: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
-    batch = steps.function(int(step))
-    return [batch[name] for name in names]
+    with _CALLS as is_open:
+      if not is_open:
+        return [np.zeros(spec.shape, spec.dtype) for spec in specs]
+      batch = steps.function(int(step))
+      return [batch[name] for name in names]
 
   def element(step: tf.Tensor) -> dict[str, tf.Tensor]:
     dtypes = [spec.dtype for spec in specs]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from music_embed.core import errors, keys, seeds, types
-from music_embed.data.pipeline import batching, sampling, weighting
+from music_embed.data.pipeline import batching, buffers, sampling, weighting
 from music_embed.data.records import prepared
 
 PADDING = -1
@@ -74,7 +74,9 @@ class LabelledSource(batching.StepSource):
     own = worker.rows(size)
     draw = self._draw(dataset)
     indptr, indices = (np.asarray(array) for array in dataset.labels_csr)
-    window = dataset.window_shape
+    window, dtype = dataset.window_shape, dataset.window_dtype
+    rows = own.stop - own.start
+    pool = buffers.BufferPool()
 
     def batch(step: int) -> batching.Batch:
       draws = seeds.generator(seed, "labelled", step).random((2, size))[:, own]
@@ -83,16 +85,17 @@ class LabelledSource(batching.StepSource):
         dataset.num_rows[recordings], window[0], draws[1]
       )
       return {
-        keys.WINDOWS: dataset.windows(recordings, starts),
+        keys.WINDOWS: dataset.windows(
+          recordings, starts, pool.empty((rows, *window), dtype)
+        ),
         keys.RECORDING: recordings,
         keys.LABEL_IDS: padded_rows(indptr, indices, recordings, max_labels),
       }
 
-    rows = own.stop - own.start
     return batching.Steps(
       batch,
       {
-        keys.WINDOWS: batching.ArraySpec((rows, *window), dataset.window_dtype),
+        keys.WINDOWS: batching.ArraySpec((rows, *window), dtype),
         keys.RECORDING: batching.ArraySpec((rows,), np.dtype(np.int64)),
         keys.LABEL_IDS: batching.ArraySpec(
           (rows, max_labels), np.dtype(np.int32)

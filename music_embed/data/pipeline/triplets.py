@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from music_embed.core import errors, keys, seeds, types
-from music_embed.data.pipeline import batching, sampling, weighting
+from music_embed.data.pipeline import batching, buffers, sampling, weighting
 from music_embed.data.records import prepared
 
 
@@ -85,7 +85,8 @@ class TripletSource(batching.StepSource):
       seed=seed,
       anchor_weights=weights(dataset, train) if weights is not None else None,
     )
-    window = dataset.window_shape
+    window, dtype = dataset.window_shape, dataset.window_dtype
+    pool = buffers.BufferPool()
     shape = (own.stop - own.start, 3)
 
     def batch(step: int) -> batching.Batch:
@@ -99,9 +100,10 @@ class TripletSource(batching.StepSource):
         window[0],
         draws.reshape(triplets.shape)[own].ravel(),
       )
-      windows = dataset.windows(recordings, starts)
+      windows = pool.empty((*shape, *window), dtype)
+      dataset.windows(recordings, starts, windows.reshape(-1, *window))
       return {
-        keys.WINDOWS: windows.reshape(*shape, *window),
+        keys.WINDOWS: windows,
         keys.RECORDING: triplets[own],
         keys.NEGATIVE_ALLOWED: sampler.negative_allowed(triplets, own),
       }
@@ -110,9 +112,7 @@ class TripletSource(batching.StepSource):
     return batching.Steps(
       batch,
       {
-        keys.WINDOWS: batching.ArraySpec(
-          (*shape, *window), dataset.window_dtype
-        ),
+        keys.WINDOWS: batching.ArraySpec((*shape, *window), dtype),
         keys.RECORDING: batching.ArraySpec(shape, np.dtype(np.int64)),
         keys.NEGATIVE_ALLOWED: batching.ArraySpec(allowed, np.dtype(np.bool_)),
       },

@@ -156,13 +156,17 @@ class PreparedDataset:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
   def windows(
-    self, recordings: npt.NDArray[Any], starts: npt.NDArray[Any]
+    self,
+    recordings: npt.NDArray[Any],
+    starts: npt.NDArray[Any],
+    out: npt.NDArray[Any] | None = None,
   ) -> npt.NDArray[Any]:
     """Reads windows, locally by one positioned read each.
 
     Args:
       recordings: indices, int64 [n].
       starts: first row of each window, int64 [n].
+      out: where to, contiguous; None makes a new array.
 
     Returns:
       [n, *window_shape] of `window_dtype`.
@@ -174,7 +178,9 @@ class PreparedDataset:
     last = self.num_rows[recordings] - self.front_end.window_rows
     if (starts < 0).any() or (starts > last).any():
       raise IndexError("a window reaches beyond its recording")
-    out = np.empty((len(recordings), *self.window_shape), self.window_dtype)
+    if out is None:
+      shape = (len(recordings), *self.window_shape)
+      out = np.empty(shape, self.window_dtype)
     offsets = self._index.offset[recordings] + starts * self.manifest.row_bytes
     shards = self._index.shard[recordings]
     self._payloads.read(shards, offsets, out)
