@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from music_embed.core import errors, file_systems
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def is_remote(path: str) -> bool:
@@ -131,6 +134,9 @@ def atomic_write(path: str, mode: str = "wb") -> Iterator[IO[Any]]:
 
   Yields:
     The open file. On an exception nothing is left behind.
+
+  Raises:
+    MusicEmbedError: there is no room for it.
   """
   # Two hosts may write the same file at once, under the same process number.
   temporary = f"{path}.tmp{os.getpid()}{time.time_ns()}"
@@ -143,9 +149,13 @@ def atomic_write(path: str, mode: str = "wb") -> Iterator[IO[Any]]:
       file.flush()
       os.fsync(file.fileno())
     os.replace(temporary, path)
-  except BaseException:
+  except BaseException as error:
     with contextlib.suppress(FileNotFoundError):
       os.unlink(temporary)
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+      raise errors.MusicEmbedError(
+        f"{path}: cannot be written ({error.strerror}): make room and run again"
+      ) from error
     raise
 
 

@@ -1,3 +1,5 @@
+import resource
+
 import pytest
 
 from music_embed.core import errors, files
@@ -59,3 +61,17 @@ def test_shard_names_sort_by_number():
   names = [files.shard_name("train", i, 12) for i in range(12)]
   assert names == sorted(names)
   assert names[2] == "train.tfrecord-00002-of-00012"
+
+
+def test_a_file_without_room_is_named_and_leaves_nothing(tmp_path) -> None:
+  limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, limits[1]))
+  try:
+    with (
+      pytest.raises(errors.MusicEmbedError, match=r"x\.bin: cannot be written"),
+      files.atomic_write(str(tmp_path / "x.bin")) as file,
+    ):
+      file.write(bytes(1 << 20))
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+  assert not list(tmp_path.iterdir())
