@@ -95,6 +95,16 @@ def test_a_shard_that_went_away_is_named(tmp_path: pathlib.Path) -> None:
     reader.read(np.array([4]), np.array([0]), np.empty((1, 10), np.uint8))
 
 
+def test_a_disk_that_fails_is_named_with_the_shard(
+  tmp_path: pathlib.Path,
+) -> None:
+  (tmp_path / "shard").mkdir()  # Opens, and gives an error when it is read.
+  with pytest.raises(errors.DataError, match="shard: cannot be read"):
+    payloads.reader(str(tmp_path), ["shard"]).read(
+      np.array([0]), np.array([0]), np.empty((1, 8), np.uint8)
+    )
+
+
 def test_remote_reads_are_those_of_the_files(
   tmp_path: pathlib.Path, remote: str
 ) -> None:

@@ -85,7 +85,11 @@ class LocalReader:
     ):
       # The name keeps the file open while another thread may let go of it.
       descriptor = find(shard) or self._opened(shard)
-      if preadv(descriptor.number, (row,), offset) != size:
+      try:
+        num_read = preadv(descriptor.number, (row,), offset)
+      except OSError as error:
+        raise _unreadable(self._paths[shard], error) from error
+      if num_read != size:
         raise _too_short(self._paths[shard], offset + size)
 
   def _opened(self, shard: int) -> _Descriptor:
@@ -97,9 +101,7 @@ class LocalReader:
         try:
           descriptor = _Descriptor(self._paths[shard])
         except OSError as error:
-          raise errors.DataError(
-            f"{self._paths[shard]}: cannot be read ({error.strerror})"
-          ) from error
+          raise _unreadable(self._paths[shard], error) from error
         self._open[shard] = descriptor
       return descriptor
 
@@ -170,6 +172,10 @@ def _descriptors(wanted: int) -> int:
   soft = needed if hard == unlimited else min(needed, hard)
   resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
   return max(soft - _RESERVED_DESCRIPTORS, 1)
+
+
+def _unreadable(path: str, error: OSError) -> errors.DataError:
+  return errors.DataError(f"{path}: cannot be read ({error.strerror})")
 
 
 def _too_short(path: str, end: int) -> errors.DataError:
