@@ -312,3 +312,31 @@ def test_sizes_are_known_before_anything_is_written(
   assert made.num_bytes < written
   with pytest.raises(errors.ConfigError, match="lanes must be positive"):
     _write(dataset, _labelled(), str(tmp_path / "other"), lanes=0)
+
+
+def test_shards_that_nothing_describes_are_refused(write_dataset, tmp_path):
+  dataset, output = write_dataset().open(), str(tmp_path / "batches")
+  _write(dataset, _triplets(), output)
+  pathlib.Path(output, layout.FILE_NAME).unlink()
+  with pytest.raises(errors.DataError, match="nothing says of which batches"):
+    _write(dataset, _triplets(), output)
+
+
+def test_a_dataset_in_the_place_of_another_is_read_anew(
+  write_dataset, tmp_path
+):
+  first = write_dataset(edges=_EDGES)
+  _write(first.open(), _triplets(), str(tmp_path / "first"))
+  shutil.rmtree(first.directory)
+  second = write_dataset(edges=_EDGES[::2]).open()
+  output = str(tmp_path / "second")
+  _write(second, _triplets(), output)
+  wanted = _triplets().batches(second, seed=_SEED, first_step=0).take(5)
+  _assert_same(_read(second, output, 0, 5), list(wanted.as_numpy_iterator()))
+
+
+def test_nothing_but_the_batches_stays_in_their_folder(write_dataset, tmp_path):
+  output = tmp_path / "batches"
+  _write(write_dataset().open(), _labelled(), str(output))
+  names = {path.name.split(".")[0] for path in output.iterdir()}
+  assert names == {"materialized", "part-00", "part-01", "part-02", "part-03"}

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -75,6 +76,8 @@ def materialize(
         _check_same(output, files.read_json(path), layout)
     if files.exists(final):
       return
+    if not files.exists(request):
+      _check_no_shards(output)
     with _atomic(request) as file:
       file.write(_text(layout))
     engine.map(
@@ -107,7 +110,8 @@ def write_shard(task: Task) -> None:
   )
   if all(files.exists(path) and files.size(path) == size for path in paths):
     return
-  function = _function(task.dataset, _Source(task.source, layout.seed))
+  source = _Source(task.source, layout.seed)
+  function = _function(task.dataset, layout.dataset, source)
   with contextlib.ExitStack() as stack:
     opened = [stack.enter_context(_atomic(path)) for path in paths]
     for step in steps:
@@ -156,8 +160,12 @@ class _Source:
 
 
 @functools.lru_cache(maxsize=1)
-def _function(directory: str, source: _Source) -> Any:
-  """Opening a dataset and a source once serves all tasks of a worker."""
+def _function(directory: str, fingerprint: str, source: _Source) -> Any:
+  """Opening a dataset and a source once serves all tasks of a worker.
+
+  The fingerprint is part of the key: a worker may outlive a dataset whose
+  directory then gets another.
+  """
   dataset = prepared.PreparedDataset(directory)
   return source.source.steps(dataset, seed=source.seed).function
 
@@ -178,6 +186,24 @@ def _check_same(
     )
 
 
+def _check_no_shards(output: str) -> None:
+  """Shards of nobody knows which batches must not be taken for ours."""
+  shards = [name for name in _names(output) if ".tfrecord-" in name]
+  if shards:
+    raise errors.DataError(
+      f"{output} holds {min(shards)}, but nothing says of which batches:"
+      " choose another --output, or delete it first"
+    )
+
+
+def _names(output: str) -> list[str]:
+  if files.is_remote(output):
+    import tensorflow as tf
+
+    return tf.io.gfile.listdir(output)
+  return os.listdir(output)
+
+
 def _text(layout: layout_lib.Layout) -> bytes:
   values = dataclasses.asdict(layout)
   return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()
@@ -192,10 +218,15 @@ def _atomic(path: str) -> Iterator[IO[bytes]]:
     return
   import tensorflow as tf  # Local shards are written without it.
 
-  temporary = f"{path}.tmp{os.getpid()}"
-  with tf.io.gfile.GFile(temporary, "wb") as file:
-    yield file
-  tf.io.gfile.rename(temporary, path, overwrite=True)
+  temporary = f"{path}.tmp{uuid.uuid4().hex}"
+  try:
+    with tf.io.gfile.GFile(temporary, "wb") as file:
+      yield file
+    tf.io.gfile.rename(temporary, path, overwrite=True)
+  except BaseException:
+    with contextlib.suppress(tf.errors.OpError):
+      tf.io.gfile.remove(temporary)
+    raise
 
 
 @contextlib.contextmanager
@@ -203,9 +234,11 @@ def _exclusive(output: str) -> Iterator[None]:
   if files.is_remote(output):
     yield  # There are no locks; shards are whole whoever writes them.
     return
-  with files.exclusive(files.join(output, _LOCK_FILE), output):
+  lock = files.join(output, _LOCK_FILE)
+  with files.exclusive(lock, output):
     files.remove_leftovers(output)
     yield
+    os.unlink(lock)
 
 
 def _make_dirs(path: str) -> None:
