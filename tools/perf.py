@@ -28,7 +28,14 @@ sys.path.insert(0, str(_ROOT))
 from tools.performance import measure  # noqa: E402
 
 SECTIONS = {
-  "data": ("windows", "triplets", "colisten", "ingestion", "input"),
+  "data": (
+    "windows",
+    "materialized",
+    "triplets",
+    "colisten",
+    "ingestion",
+    "input",
+  ),
 }
 """Parts of each suite, each a module of `tools/performance` with
 `figures(scratch: str) -> list[Figure]`."""

@@ -20,7 +20,7 @@ from music_embed.runs import restore
 from music_embed.training import optimizers, task
 from music_embed.training import strategy as strategy_lib
 from music_embed.training import trainer as trainer_lib
-from tools.performance import datasets, measure
+from tools.performance import datasets, materialized, measure
 
 _TRIPLETS = 44
 _STEPS = {"mobilenet": 20, "resnet18": 8}
@@ -31,7 +31,12 @@ def figures(scratch: str) -> list[measure.Figure]:
   """Waiting beside the whole step, for each network and source."""
   data = datasets.write(os.path.join(scratch, "input"))
   source = triplets.TripletSource(batch_triplets=_TRIPLETS)
-  sources = {"positioned": source}
+  folder = os.path.join(scratch, "input_materialized")
+  steps_needed = _WARM_UP_STEPS + max(_STEPS.values())
+  sources = {
+    "positioned": source,
+    "materialized": materialized.write(data, source, folder, steps_needed),
+  }
   found = []
   for name, steps in _STEPS.items():
     for kind, chosen in sources.items():
