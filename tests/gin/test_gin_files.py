@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from music_embed.core import errors
-from music_embed.runs import config
+from music_embed.core import errors, types
+from music_embed.runs import config, prepare
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _FILES = sorted((_ROOT / "gin").rglob("*.gin"))
@@ -107,6 +107,27 @@ def test_it_parses_and_builds_what_it_names(path, checkout):
     given=_GIVEN[function.__name__],
   )
   assert configured.config_text
+
+
+@pytest.mark.parametrize(
+  "path", sorted(_ROOT.glob("gin/front_ends/*.gin")), ids=_name
+)
+def test_a_front_end_takes_effect_alone_and_after_a_dataset(path, checkout):
+  found = [
+    config.load(
+      prepare.prepare,
+      gin_files=[*before, _name(path)],
+      given=_GIVEN["prepare"],
+    ).arguments
+    for before in ([], ["gin/datasets/huang2020.gin"])
+  ]
+  default = types.LogMelFrontEnd()
+  for arguments in found:
+    front_end = arguments.get("front_end", default)
+    quantization = arguments.get("quantization")
+    dtype = quantization.dtype if quantization else "uint8"
+    assert (front_end, dtype) != (default, "uint8")
+  assert all(found[1][name] == found[0][name] for name in found[0])
 
 
 @pytest.mark.parametrize("path", _FILES, ids=_name)
