@@ -32,6 +32,7 @@ from music_embed.data.records import (
 )
 
 _GRAPH = "graph.tfrecord-"
+_SHARD = ".tfrecord-"
 _SHADES = " .:-=+*#%@"
 _COLUMNS, _LINES = 75, 20
 _SHOWN_LABELS = 4
@@ -50,6 +51,9 @@ def survey(path: str, made: manifest.Manifest) -> Iterator[tuple[str, str]]:
   name = os.path.basename(path)
   entries = {entry.name: entry for entry in made.files}
   vocabulary = _vocabulary(os.path.dirname(path))
+  if not os.path.exists(path):
+    yield "", f"{path}: missing"
+    return
   number = -1
   for number, record in enumerate(tfrecord.survey(path)):
     try:
@@ -73,9 +77,9 @@ def survey(path: str, made: manifest.Manifest) -> Iterator[tuple[str, str]]:
     )
   beside = entries.get(sidecar.name_of(name))
   if beside is not None and beside.name != name:
-    problem = _sidecar_problem(os.path.dirname(path), beside)
+    problem = _file_problem(os.path.dirname(path), beside)
     if problem:
-      yield "", problem
+      yield "", f"{problem} (it is made again when the dataset is opened)"
 
 
 def window(
@@ -95,6 +99,10 @@ def window(
   Raises:
     DataError: there is no such recording, or it ends before the window does.
   """
+  if os.path.basename(path).startswith(_GRAPH):
+    raise errors.DataError(
+      f"{path}: holds the graph; windows are in the shards of recordings"
+    )
   front_end, q = made.front_end, made.quantization
   for number, (_, message) in enumerate(tfrecord.scan(path)):
     entry = schema.decode_recording(message)
@@ -187,8 +195,14 @@ def save_png(
 
 
 def _vocabulary(directory: str) -> list[str]:
-  text = files.read_bytes(files.join(directory, writer.VOCABULARY_FILE))
-  return [line.split("\t")[0] for line in text.decode().split("\n")[:-1]]
+  path = files.join(directory, writer.VOCABULARY_FILE)
+  if not os.path.exists(path):
+    return []  # Which is among the problems; labels are shown by number.
+  text = files.read_bytes(path)
+  return [
+    line.split("\t")[0]
+    for line in text.decode(errors="replace").split("\n")[:-1]
+  ]
 
 
 def _recording(
@@ -220,14 +234,13 @@ def _vertex(message: bytes) -> str:
   return f"recording {recording}: {len(neighbors)} neighbours{span}"
 
 
-def _sidecar_problem(directory: str, entry: manifest.FileEntry) -> str:
+def _file_problem(directory: str, entry: manifest.FileEntry) -> str:
   path = files.join(directory, entry.name)
-  try:
-    if files.sha256(path) == entry.sha256:
-      return ""
-    return f"{path}: damaged (it is made again when the dataset is opened)"
-  except OSError:
-    return f"{path}: missing (it is made again when the dataset is opened)"
+  if not os.path.exists(path):
+    return f"{path}: missing"
+  if files.sha256(path) != entry.sha256:
+    return f"{path}: damaged: not the checksum of the manifest"
+  return ""
 
 
 def _centres_hz(front_end: types.LogMelFrontEnd) -> npt.NDArray[np.float64]:
@@ -255,33 +268,57 @@ def _seconds(num_rows: int, front_end: types.FrontEnd) -> float:
   return num_rows * front_end.hop_samples / front_end.sample_rate_hz
 
 
-def _shards(path: str) -> list[str]:
-  if not os.path.isdir(path):
-    return [path]
-  made = manifest.load(path, check_files=False)
-  names = sorted(e.name for e in made.files if ".tfrecord-" in e.name)
-  return [files.join(path, name) for name in names]
+def _dataset(given: str) -> tuple[str, manifest.Manifest]:
+  """The dataset of a shard, or that a directory is."""
+  if os.path.isdir(given):
+    return given, manifest.load(given, check_files=False)
+  if not os.path.exists(given):
+    raise errors.DataError(f"{given}: no such file")
+  if _SHARD not in os.path.basename(given):
+    raise errors.DataError(
+      f"{given}: not a shard: name a *.tfrecord-* file, or the dataset's"
+      " directory"
+    )
+  directory = os.path.dirname(given)
+  return directory, manifest.load(directory or ".", check_files=False)
+
+
+def _problems(given: str, *, quiet: bool) -> Iterator[str]:
+  """Lists a shard or a dataset; what is wrong in it."""
+  directory, made = _dataset(given)
+  shards = [given]
+  if directory == given:
+    names = sorted(entry.name for entry in made.files)
+    shards = [files.join(given, name) for name in names if _SHARD in name]
+  for path in shards:
+    if not quiet:
+      print(path)
+    for text, problem in survey(path, made):
+      if problem:
+        yield problem
+      elif not quiet:
+        print(text)
+  if directory == given:
+    beside = {sidecar.name_of(os.path.basename(path)) for path in shards}
+    checked = beside | {os.path.basename(path) for path in shards}
+    for entry in made.files:
+      if entry.name not in checked and (problem := _file_problem(given, entry)):
+        yield problem
 
 
 def _inspect(flags: argparse.Namespace) -> int:
   damaged = 0
-  for path in (shard for given in flags.shards for shard in _shards(given)):
-    made = manifest.load(os.path.dirname(path) or ".", check_files=False)
-    if not flags.check:
-      print(path)
-    for text, problem in survey(path, made):
-      if problem:
-        damaged += 1
-        print(problem, file=sys.stderr)
-      elif not flags.check:
-        print(text)
+  for given in flags.shards:
+    for problem in _problems(given, quiet=flags.check):
+      damaged += 1
+      print(problem, file=sys.stderr)
   print("damaged" if damaged else "all checksums hold")
   return 1 if damaged else 0
 
 
 def _show_window(flags: argparse.Namespace) -> int:
   (path,) = flags.shards
-  made = manifest.load(os.path.dirname(path) or ".", check_files=False)
+  _, made = _dataset(path)
   name, start_s, values = window(path, made, flags.record, flags.window)
   title = f"{name}, from {start_s:.2f} s"
   if flags.png is None:
@@ -319,7 +356,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(error, file=sys.stderr)
     return 1
   except OSError as error:
-    print(error, file=sys.stderr)
+    print(f"{error.filename}: {error.strerror}", file=sys.stderr)
     return 1
 
 

@@ -166,3 +166,40 @@ def test_a_png_is_a_picture(
   image = matplotlib.image.imread(png)
   assert image.shape[0] > 300
   assert image.std() > 0.1
+
+
+def test_a_missing_shard_does_not_hide_what_else_is_wrong(
+  tool: ModuleType, written: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+  root = pathlib.Path(written.directory)
+  (root / "graph.tfrecord-00000-of-00003").unlink()
+  with (root / "vocabulary.tsv").open("ab") as file:
+    file.write(b"x")
+  shard = root / "train.tfrecord-00001-of-00003"
+  shard.write_bytes(shard.read_bytes()[:-1])
+  assert tool.main([written.directory, "--check"]) == 1
+  missing, cut, table = capsys.readouterr().err.splitlines()
+  assert missing.endswith("graph.tfrecord-00000-of-00003: missing")
+  assert "record 4 is cut short" in cut
+  assert "vocabulary.tsv: damaged" in table
+
+
+@pytest.mark.parametrize(
+  ("name", "flags", "message"),
+  [
+    ("nowhere", [], "nowhere: no such file"),
+    ("train.index-00001-of-00003", [], "00003: not a shard: name a"),
+    ("graph.tfrecord-00000-of-00003", ["--record=0"], "holds the graph"),
+  ],
+)
+def test_a_wrong_file_is_one_line_that_names_it(
+  tool: ModuleType,
+  written: Any,
+  capsys: pytest.CaptureFixture[str],
+  name: str,
+  flags: list[str],
+  message: str,
+) -> None:
+  assert tool.main([f"{written.directory}/{name}", *flags]) == 1
+  (line,) = capsys.readouterr().err.splitlines()
+  assert message in line
