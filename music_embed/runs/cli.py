@@ -51,6 +51,8 @@ def run(main: Callable[[], None]) -> None:
       _fail(str(error), EXIT_CONFIG)
     except errors.MusicEmbedError as error:
       _fail(str(error), EXIT_DATA)
+    except OSError as error:
+      _fail(_told(error), EXIT_DATA)
     except KeyboardInterrupt:
       _fail("interrupted; run the same command to go on", EXIT_INTERRUPTED)
 
@@ -67,6 +69,13 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
   except flags.Error as error:
     _fail(" ".join(str(error).split()), EXIT_CONFIG)
     raise
+
+
+def _told(error: OSError) -> str:
+  if error.strerror is None:
+    return " ".join(str(error).split()) or type(error).__name__
+  names = [str(n) for n in (error.filename, error.filename2) if n is not None]
+  return ": ".join([*names, error.strerror])
 
 
 def _terminate(signum: int, frame: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -102,15 +103,35 @@ def train(
         tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
       )
       trainer.set_dataset(batches)
-      stage.run(
-        validate=validation.measure(data) if validation is not None else None,
-        progress=progress_lib.Progress(
-          name=os.path.basename(os.path.normpath(workdir)),
-          total_steps=loop.train_steps,
-          windows_per_step=windows,
-        ),
-      )
+      with _one_line(workdir):
+        stage.run(
+          validate=validation.measure(data) if validation is not None else None,
+          progress=progress_lib.Progress(
+            name=os.path.basename(os.path.normpath(workdir)),
+            total_steps=loop.train_steps,
+            windows_per_step=windows,
+          ),
+        )
     workdir_lib.note_finished(workdir, stage.step)
+
+
+@contextlib.contextmanager
+def _one_line(workdir: str) -> Iterator[None]:
+  """Shards that are damaged or missing, without TensorFlow's stack."""
+  try:
+    yield
+  except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+    lines = [line for line in error.message.splitlines() if line[:1].strip()]
+    reasons = [
+      line
+      for line in lines
+      if not line.startswith(("Graph execution error", "Detected at", "<stack"))
+    ]
+    raise errors.DataError(
+      f"{workdir}: a shard of the batches cannot be read:"
+      f" {' '.join((reasons or lines)[-1].split())}. Mend or materialise it"
+      " again; the same command then goes on from the last checkpoint"
+    ) from error
 
 
 def _preprocess(

@@ -90,3 +90,20 @@ def test_a_wrong_call_is_one_line_and_writes_nothing(
   assert culprit in line
   assert done.returncode == code
   assert not output.exists()
+
+
+@pytest.mark.parametrize(
+  ("output", "culprit"),
+  [
+    ("a_file", "a_file is not a folder"),
+    ("a_file/dataset", "a_file/dataset: Not a directory"),
+  ],
+)
+def test_an_output_that_cannot_be_is_one_line(
+  tables: list[str], tmp_path: pathlib.Path, output: str, culprit: str
+) -> None:
+  (tmp_path / "a_file").touch()
+  done = _launch(*tables, f"--output={tmp_path / output}")
+  (line,) = done.stderr.strip().splitlines()
+  assert culprit in line
+  assert done.returncode == 1

@@ -185,7 +185,8 @@ def read_listening_log(
     name, number, problem = broken[0]
     raise errors.DataError(
       f"{path}: {num_broken} of {num_rows} rows cannot be used; the first is"
-      f" row {number} of {os.path.basename(name)}: {problem}"
+      f" row {number} of {os.path.basename(name)}: {problem}. Mend the log, or"
+      f" allow more than {100 * max_broken_share:g} % (max_broken_share)"
     )
   return ListeningLog(
     events=tuple(_segment(folder, number) for number in range(len(parts))),

@@ -89,6 +89,8 @@ def finished_manifest(
   plan = os.path.join(output, _FOLDER, _PLAN_FILE)
   if os.path.exists(plan):
     _check_same(output, files.read_json(plan), request)
+  elif os.path.exists(output) and not os.path.isdir(output):
+    raise errors.DataError(f"{output} is not a folder: choose another --output")
   elif os.path.exists(output) and set(os.listdir(output)) - {_FOLDER}:
     raise errors.DataError(
       f"{output} is not empty and holds no dataset: choose another --output"
