@@ -34,7 +34,9 @@ _LANES = flags.DEFINE_integer("lanes", 4, "Files that are read at once.", 1)
 _STEPS_PER_SHARD = flags.DEFINE_integer(
   "steps_per_shard", 32, "Batches in one file.", 1
 )
-_ENGINE = flags.DEFINE_string("engine", "local", "local or spark.")
+_ENGINE = flags.DEFINE_enum(
+  "engine", "local", ["local", "spark"], "What runs the tasks."
+)
 _NUM_WORKERS = flags.DEFINE_integer(
   "num_workers", None, "Local processes; one for each core if unset.", 1
 )
@@ -46,6 +48,7 @@ cli.define_gin_flags()
 
 def main() -> None:
   """Reads the configuration of the run and materialises."""
+  from music_embed.core import errors
   from music_embed.runs import config, materialize, runtime, train
 
   run = config.load(
@@ -55,7 +58,12 @@ def main() -> None:
     given=("workdir", "dry_run", "texts"),
     first=runtime.configure,
   ).arguments
-  remaining = run["loop"].train_steps - _FIRST_STEP.value
+  train_steps = run["loop"].train_steps
+  if _NUM_STEPS.value is None and _FIRST_STEP.value >= train_steps:
+    raise errors.ConfigError(
+      f"--first_step={_FIRST_STEP.value}: the run ends after {train_steps}"
+      " steps; start earlier, or say --num_steps"
+    )
   materialize.materialize(
     output=_OUTPUT.value,
     dataset=run["dataset"],
@@ -63,7 +71,7 @@ def main() -> None:
     seed=run.get("seed", 0),
     task=_TASK.value,
     first_step=_FIRST_STEP.value,
-    num_steps=_NUM_STEPS.value or remaining,
+    num_steps=_NUM_STEPS.value or train_steps - _FIRST_STEP.value,
     parts=_PARTS.value,
     lanes=_LANES.value,
     steps_per_shard=_STEPS_PER_SHARD.value,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +14,9 @@ from music_embed.data.pipeline import layout as layout_lib
 from music_embed.data.pipeline import materialize as materialize_lib
 from music_embed.data.records import prepared
 from music_embed.training import task as task_lib
+
+_OURS = ("part-", "materializ", "lock", ".")
+"""How the names of files begin that a folder of batches may hold."""
 
 
 def materialize(
@@ -56,7 +61,8 @@ def materialize(
 
   Raises:
     ConfigError: a number or name makes no sense.
-    DataError: the dataset cannot be used, or the folder holds other batches.
+    DataError: the dataset cannot be used, the folder holds other batches or
+      files, or its disk is too small for these.
   """
   source = _source(tasks, task)
   data = prepared.PreparedDataset(dataset)
@@ -71,9 +77,10 @@ def materialize(
   )
   _say(
     f"{output}: {num_steps:,} batches of {layout.batch:,} rows,"
-    f" {layout.num_bytes / 1e9:,.1f} GB in"
+    f" {_size(layout.num_bytes)} in"
     f" {layout.num_shards * layout.parts:,} shards"
   )
+  _check_folder(output, layout)
   with engines.create(
     engine, num_workers=num_workers, spark_master=spark_master
   ) as created:
@@ -105,6 +112,34 @@ def _source(
       " name the gin file of a run that reads windows from the dataset"
     )
   return source
+
+
+def _check_folder(output: str, layout: layout_lib.Layout) -> None:
+  """Refuses a local folder with other files, and a disk that is too small."""
+  if "://" in output:
+    return
+  there = os.path.abspath(output)
+  names = os.listdir(there) if os.path.exists(there) else []
+  if not all(name.startswith(_OURS) for name in names):
+    raise errors.DataError(
+      f"{output} holds files that are no batches: choose another --output"
+    )
+  written = sum(os.path.getsize(os.path.join(there, name)) for name in names)
+  while not os.path.exists(there):
+    there = os.path.dirname(there)
+  free = shutil.disk_usage(there).free + written
+  if layout.num_bytes > free:
+    raise errors.DataError(
+      f"{output}: the batches take {_size(layout.num_bytes)} and"
+      f" {_size(free)} are free; write a part of the run with --num_steps, or"
+      " choose another --output"
+    )
+
+
+def _size(num_bytes: float) -> str:
+  if num_bytes < 1e8:
+    return f"{num_bytes / 1e6:,.1f} MB"
+  return f"{num_bytes / 1e9:,.1f} GB"
 
 
 def _say(text: str) -> None:

@@ -165,3 +165,38 @@ def test_the_commands_materialise_and_train_from_one_gin_file(
   )
   assert done.returncode == 2
   assert "with seed 0, but the run has seed 1" in done.stderr
+
+
+def test_a_folder_of_other_files_is_left_alone(
+  tiny_dataset: str, tmp_path: pathlib.Path
+) -> None:
+  (tmp_path / "thesis.tex").touch()
+  with pytest.raises(errors.DataError, match="holds files that are no batch"):
+    _materialize(tiny_dataset, tmp_path)
+  assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_batches_that_do_not_fit_on_the_disk_are_not_begun(
+  tiny_dataset: str, tmp_path: pathlib.Path
+) -> None:
+  output = tmp_path / "batches"
+  with pytest.raises(errors.DataError, match=r"GB and .* free; .*--num_steps"):
+    _materialize(tiny_dataset, output, num_steps=10**12)
+  assert not output.exists()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_damaged_shard_of_batches_is_one_line(
+  tiny_dataset: str, tmp_path: pathlib.Path, missing: bool
+) -> None:
+  batches = tmp_path / "batches"
+  _materialize(tiny_dataset, batches)
+  shard = sorted(batches.glob("part-*"))[0]
+  shard.write_bytes(shard.read_bytes()[:-1])
+  if missing:
+    shard.unlink()
+  source = materialized.MaterializedSource(paths=str(batches))
+  with pytest.raises(errors.DataError, match="cannot be read: .*again") as told:
+    _train(tiny_dataset, tmp_path / "run", source)
+  assert "\n" not in str(told.value)
+  assert str(tmp_path / "run") in str(told.value)
