@@ -137,6 +137,7 @@ class _Worker:
       pass_fds=[theirs.fileno()],
       stdin=subprocess.DEVNULL,
       stdout=subprocess.DEVNULL,
+      process_group=0,  # Ctrl-C is the parent's, from the first moment.
     )
     theirs.close()
     self.ready = False
