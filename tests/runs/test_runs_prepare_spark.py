@@ -204,3 +204,11 @@ def test_a_spark_that_cannot_start_says_what_is_missing(
     engines.create("spark")
   java.write_text("#!/bin/sh\necho 'java version \"1.8.0_292\"' >&2\n")
   assert spark.java_version() == 8
+
+
+@pytest.mark.parametrize(
+  "master", ["dask", "local-cluster[2,1", "spark:/host", "local[two]"]
+)
+def test_a_master_that_is_none_is_named_before_java_starts(master: str) -> None:
+  with pytest.raises(errors.ConfigError, match="must be spark://host:port"):
+    engines.create("spark", spark_master=master)

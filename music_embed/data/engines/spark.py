@@ -24,11 +24,17 @@ from music_embed.data.engines import base
 OLDEST_JAVA = 17
 """Oldest Java that PySpark 4 runs on."""
 
+_MASTER = re.compile(
+  r"yarn|(spark|k8s)://\S+|local(\[(\d+|\*)( *, *\d+)?\])?"
+  r"|local-cluster\[ *\d+ *, *\d+ *, *\d+ *\]"
+)
 _PACKAGE = pathlib.Path(__file__).resolve().parents[2]
 _POLL_S = 0.2
 _QUIET_LOG = """\
 rootLogger.level = error
 rootLogger.appenderRef.console.ref = console
+logger.shell.name = org.apache.spark.api.python.PythonGatewayServer
+logger.shell.level = error
 appender.console.type = Console
 appender.console.name = console
 appender.console.target = SYSTEM_ERR
@@ -55,8 +61,14 @@ class SparkEngine(base.Engine):
       master: Spark's master URL; what `spark-submit` was told by default.
 
     Raises:
-      ConfigError: PySpark or Java is missing or too old.
+      ConfigError: PySpark or Java is missing or too old, or the master is no
+        URL of one.
     """
+    if master and not _MASTER.fullmatch(master):
+      raise errors.ConfigError(
+        f"--spark_master={master}: must be spark://host:port, yarn, k8s://...,"
+        " local[cores] or local-cluster[executors,cores,megabytes]"
+      )
     require()
     self._master = master
     self._context: Any = None
@@ -84,11 +96,13 @@ class SparkEngine(base.Engine):
   ) -> list[base.R]:
     """See `base.Engine.map`."""
     todo = list(tasks)
+    # Started before the bar: what the JVM prints would stand in its line.
+    context = self.context if todo else None
     with tqdm.tqdm(desc=description, unit=unit, total=len(todo)) as bar:
       if not todo:
         return []
       run = functools.partial(base.attempt, function)
-      job = _Job(self.context, f"{description} {self._num_jobs}", run, todo)
+      job = _Job(context, f"{description} {self._num_jobs}", run, todo)
       self._num_jobs += 1
       outcomes = job.wait(bar)
       return [outcome.result() for outcome in outcomes]
@@ -103,6 +117,11 @@ class SparkEngine(base.Engine):
     import pyspark
 
     self._is_ours = pyspark.SparkContext._active_spark_context is None
+    if self._is_ours:
+      tqdm.tqdm.write(
+        f"starting Spark {self._master or '(as spark-submit says)'} ...",
+        file=sys.stderr,
+      )
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
       self._context = pyspark.SparkContext.getOrCreate(
@@ -116,7 +135,8 @@ class SparkEngine(base.Engine):
       self.close()
       raise errors.ConfigError(
         f"--spark_master={self._master or ''}: Spark does not start"
-        f" ({first_line(error)})"
+        f" ({first_line(error)}); is there such a master, and can this host"
+        " reach it?"
       ) from error
 
 
@@ -189,7 +209,8 @@ class _Job:
       raise
     if self._error is not None:
       raise errors.MusicEmbedError(
-        f"{bar.desc}: Spark gave the job up ({first_line(self._error)})"
+        f"{bar.desc}: Spark gave the job up ({first_line(self._error)});"
+        " its own messages are above. Are the master and its executors up?"
       ) from self._error
     bar.update(len(self._tasks) - bar.n)
     return self._outcomes
