@@ -230,7 +230,7 @@ def test_what_does_not_fit_the_run_is_named(
   batches(source=_triplets())
   with pytest.raises(errors.ConfigError, match="with seed 3, but the run has"):
     batches(seed=4)
-  with pytest.raises(errors.ConfigError, match="the run wants those of"):
+  with pytest.raises(errors.ConfigError, match="of another source: batch_triplets 8"):
     batches(source=_triplets(batch=4))
   with pytest.raises(errors.ConfigError, match="steps 5 to 22, not for 23"):
     batches(first_step=23)
@@ -340,3 +340,13 @@ def test_nothing_but_the_batches_stays_in_their_folder(write_dataset, tmp_path):
   _write(write_dataset().open(), _labelled(), str(output))
   names = {path.name.split(".")[0] for path in output.iterdir()}
   assert names == {"materialized", "part-00", "part-01", "part-02", "part-03"}
+
+
+def test_a_shard_that_is_gone_is_made_again(write_dataset, tmp_path):
+  dataset, output = write_dataset().open(), tmp_path / "batches"
+  _write(dataset, _triplets(), str(output))
+  shard = sorted(output.glob("part-*"))[3]
+  whole = shard.read_bytes()
+  shard.unlink()
+  _write(dataset, _triplets(), str(output))
+  assert shard.read_bytes() == whole

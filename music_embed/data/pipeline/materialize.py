@@ -56,6 +56,8 @@ def materialize(
 ) -> None:
   """Writes batches; can be interrupted and called again.
 
+  Of finished batches, shards that are missing or cut short are made again.
+
   Args:
     dataset: the prepared dataset.
     source: of the batches.
@@ -74,12 +76,12 @@ def materialize(
     for path in (final, request):
       if files.exists(path):
         _check_same(output, files.read_json(path), layout)
-    if files.exists(final):
-      return
-    if not files.exists(request):
-      _check_no_shards(output)
-    with _atomic(request) as file:
-      file.write(_text(layout))
+    is_finished = files.exists(final)
+    if not is_finished:
+      if not files.exists(request):
+        _check_no_shards(output)
+      with _atomic(request) as file:
+        file.write(_text(layout))
     engine.map(
       write_shard,
       [
@@ -89,9 +91,10 @@ def materialize(
       description="batches",
       unit="shard",
     )
-    with _atomic(final) as file:
-      file.write(_text(layout))
-    _remove(request)
+    if not is_finished:
+      with _atomic(final) as file:
+        file.write(_text(layout))
+      _remove(request)
 
 
 def write_shard(task: Task) -> None:

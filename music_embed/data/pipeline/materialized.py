@@ -117,9 +117,14 @@ class MaterializedSource:
       )
     expected = self.source.describe() if self.source else layout.source
     if layout.source != expected:
+      different = ", ".join(
+        f"{name} {layout.source.get(name)} (the run: {expected.get(name)})"
+        for name in sorted(layout.source.keys() | expected.keys())
+        if layout.source.get(name) != expected.get(name)
+      )
       raise errors.ConfigError(
-        f"{path}: holds batches of {layout.source}, but the run wants those of"
-        f" {expected}"
+        f"{path}: holds batches of another source: {different}. Materialise"
+        " with the run's gin files, or change these to what there is"
       )
     if layout.arrays != self._layouts[0].arrays:
       raise errors.ConfigError(
