@@ -230,7 +230,9 @@ def test_what_does_not_fit_the_run_is_named(
   batches(source=_triplets())
   with pytest.raises(errors.ConfigError, match="with seed 3, but the run has"):
     batches(seed=4)
-  with pytest.raises(errors.ConfigError, match="of another source: batch_triplets 8"):
+  with pytest.raises(
+    errors.ConfigError, match="of another source: batch_triplets 8"
+  ):
     batches(source=_triplets(batch=4))
   with pytest.raises(errors.ConfigError, match="steps 5 to 22, not for 23"):
     batches(first_step=23)
