@@ -70,8 +70,9 @@ def test_an_aligned_array_becomes_a_tensor_without_a_copy() -> None:
   for step, batch in enumerate(batches.take(num_batches)):
     tf.debugging.assert_equal(batch["a"], tf.cast(step, tf.uint8))
     del batch
-  # Copied tensors would leave one place; a leak, as many as batches.
-  assert 1 < len(set(places)) < 40
+  # Copied tensors would leave one place; a leak, as many as batches. How many
+  # there are between depends on how soon threads let go.
+  assert 1 < len(set(places)) < num_batches
 
 
 _TAKES_SOME_AND_ENDS = """
