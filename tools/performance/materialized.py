@@ -20,7 +20,9 @@ _BATCH_TRIPLETS = windows.BATCH_WINDOWS // 3
 def figures(scratch: str) -> list[measure.Figure]:
   """Windows per CPU-second of writing and of reading, 396 a step."""
   data = datasets.write(os.path.join(scratch, "to_materialize"))
-  source = triplets.TripletSource(batch_triplets=_BATCH_TRIPLETS)
+  source = triplets.TripletSource(
+    batch_triplets=_BATCH_TRIPLETS, **windows.IN_PAGE_CACHE
+  )
   folder = os.path.join(scratch, "materialized")
   began = time.process_time()
   read = write(data, source, folder, _NUM_STEPS)
