@@ -21,7 +21,7 @@ BATCH_WINDOWS = 396
 SMALL_BATCH_WINDOWS = 132
 """44 triplets: what the paper's "132 examples" may mean as well."""
 
-IN_PAGE_CACHE = {"num_parallel_calls": 1, "prefetch_batches": 2}
+IN_PAGE_CACHE: dict[str, Any] = {"num_parallel_calls": 1, "prefetch_batches": 2}
 """For files that are there already; those on a cold disk want more calls."""
 
 _SHUFFLE_BUFFER = 1_024
