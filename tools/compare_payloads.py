@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import pathlib
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
-_ROOT = pathlib.Path(__file__).resolve().parents[1]
-_MEASURES = (
-  ("link AP", "link", "ap"),
-  ("link AUC", "link", "auc"),
-  ("label AUC", "label", "auc"),
-)
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from tools import hybrids  # noqa: E402
+
 _VARIANTS = {
   "uint8": ("uint8", 0),
   "float32": ("float32", 0),
@@ -44,13 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
   parser.add_argument("--worlds", type=int, default=3)
   flags = parser.parse_args(arguments)
   values: Values = {
-    variant: {name: [] for name, _, _ in _MEASURES} for variant in _VARIANTS
+    variant: {name: [] for name, _, _ in hybrids.MEASURES}
+    for variant in _VARIANTS
   }
   try:
     for variant, (dtype, seed) in _VARIANTS.items():
       for world in range(flags.worlds):
         report = _evaluated(flags.output, world, dtype, seed)
-        for name, part, measure in _MEASURES:
+        for name, part, measure in hybrids.MEASURES:
           values[variant][name].append(report[part][_SYSTEM][measure])
   except subprocess.CalledProcessError as error:
     print(f"compare_payloads: failed: {error.cmd[1]}", file=sys.stderr)
@@ -66,9 +65,9 @@ def table(values: Values) -> str:
     values: by variant and measure, one a world.
   """
   first = next(iter(values))
-  worlds = range(len(values[first][_MEASURES[0][0]]))
+  worlds = range(len(values[first][hybrids.MEASURES[0][0]]))
   lines = []
-  for name, _, _ in _MEASURES:
+  for name, _, _ in hybrids.MEASURES:
     head = "".join(f"{f'world {world}':>10}" for world in worlds)
     lines += [f"{name:28}{head}{'mean':>10}{'spread':>10}"]
     for variant, measures in values.items():
@@ -90,55 +89,25 @@ def _line(title: str, numbers: list[float], form: str = "+9.4f") -> str:
 
 def _evaluated(
   output: pathlib.Path, world: int, dtype: str, seed: int
-) -> dict[str, dict[str, dict[str, float]]]:
+) -> dict[str, Any]:
   """The report of one world, payload and seed, made where it is missing."""
   folder = output / f"world_{world}"
   corpus, dataset = folder / "corpus", folder / dtype
   runs = folder / f"{dtype}_seed_{seed}"
   report = runs / "report.json"
-  if not report.exists():
-    _run("tools/make_corpus.py", f"--output={corpus}", f"--seed={world}")
-    _run(
-      "launch/prepare.py",
-      "--gin_file=gin/datasets/demo.gin",
-      f"--gin_param=types.Quantization.dtype = '{dtype}'",
-      f"--recordings={corpus}/recordings.csv",
-      f"--listening_log={corpus}/listening_log.csv.gz",
-      f"--output={dataset}",
-    )
-    for stage in ("triplet", "label"):
-      _run(
-        "launch/train.py",
-        f"--gin_file=gin/runs/demo_{stage}.gin",
-        f"--gin_param=DATASET = '{dataset}'",
-        f"--gin_param=train.train.seed = {seed}",
-        *(
-          [f"--gin_param=WARM_START = '{runs}/triplet'"]
-          if stage == "label"
-          else []
-        ),
-        f"--workdir={runs}/{stage}",
-      )
-    _run(
-      "launch/evaluate.py",
-      "--gin_file=gin/runs/demo_evaluate.gin",
-      f"--dataset={dataset}",
-      f"--model={_SYSTEM}={runs}/label",
-      f"--output={runs}",
-    )
-  return json.loads(report.read_text(encoding="utf-8"))
-
-
-def _run(script: str, *arguments: str) -> None:
-  print(f"{script} {' '.join(arguments)}", file=sys.stderr, flush=True)
-  environment = {"TQDM_MININTERVAL": "30", **os.environ}
-  subprocess.run(
-    [sys.executable, str(_ROOT / script), *arguments],
-    cwd=_ROOT,
-    env=environment,
-    check=True,
-    stdout=sys.stderr,
+  if report.exists():
+    return json.loads(report.read_text(encoding="utf-8"))
+  hybrids.run("tools/make_corpus.py", f"--output={corpus}", f"--seed={world}")
+  hybrids.run(
+    "launch/prepare.py",
+    "--gin_file=gin/datasets/demo.gin",
+    f"--gin_param=types.Quantization.dtype = '{dtype}'",
+    f"--recordings={corpus}/recordings.csv",
+    f"--listening_log={corpus}/listening_log.csv.gz",
+    f"--output={dataset}",
   )
+  workdir = hybrids.train(dataset, runs, seed=seed)
+  return hybrids.evaluate(dataset, {_SYSTEM: workdir}, runs)
 
 
 if __name__ == "__main__":
