@@ -25,7 +25,7 @@ _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _TRAIN_PARAMS = (
   "TRAIN_STEPS = 150",
   "BATCH_TRIPLETS = 8",
-  "LoopOptions.steps_per_loop = 5",
+  "LoopOptions.summary_steps = 5",
   "LoopOptions.validation_steps = 10",
 )
 

@@ -31,9 +31,13 @@ class LoopOptions:
 
   Attributes:
     train_steps: steps of the stage, at most.
-    steps_per_loop: steps between returns to Python (summaries, progress).
-    validation_steps: steps between validations and checkpoints; a multiple of
-      `steps_per_loop`.
+    summary_steps: steps between rows of the history, which hold means over
+      them; the plateau, the terminal's line and TensorBoard follow the rows.
+    steps_per_loop: steps of one call into TensorFlow, at most; None takes
+      `summary_steps`. Belongs to the hardware and changes no result.
+    validation_steps: steps between validations.
+    checkpoint_steps: steps between checkpoints; None takes
+      `validation_steps`.
     best_measure: validation measure (higher is better) whose best checkpoint
       is kept under `best/`.
     keep_checkpoints: complete checkpoints kept; at least 2, so that a write
@@ -41,20 +45,21 @@ class LoopOptions:
   """
 
   train_steps: int
-  steps_per_loop: int = 100
+  summary_steps: int = 100
   validation_steps: int = 1_000
+  checkpoint_steps: int | None = None
+  steps_per_loop: int | None = None
   best_measure: str = "link_ap"
   keep_checkpoints: int = 2
 
   def __post_init__(self) -> None:
-    for name in ("train_steps", "steps_per_loop", "validation_steps"):
-      if getattr(self, name) < 1:
-        raise errors.ConfigError(f"LoopOptions.{name} must be at least 1")
-    if self.validation_steps % self.steps_per_loop:
-      raise errors.ConfigError(
-        f"LoopOptions.validation_steps ({self.validation_steps}) must be a "
-        f"multiple of steps_per_loop ({self.steps_per_loop})"
-      )
+    for field in dataclasses.fields(self):
+      value = getattr(self, field.name)
+      is_steps = field.name.endswith(("_steps", "_loop"))
+      if is_steps and value is not None and value < 1:
+        raise errors.ConfigError(
+          f"LoopOptions.{field.name} must be at least 1, not {value}"
+        )
     if self.keep_checkpoints < 2:
       raise errors.ConfigError("LoopOptions.keep_checkpoints must be >= 2")
 
@@ -165,7 +170,7 @@ class Loop:
       return orbit.Controller(
         global_step=self._trainer.global_step,
         trainer=self._trainer,
-        steps_per_loop=self._options.steps_per_loop,
+        steps_per_loop=self._options.summary_steps,
         summary_dir=files.join(self._workdir, "summaries"),
         train_actions=[lambda output: self._after_loop(output, progress)],
       )

@@ -72,7 +72,7 @@ def _train(gin_file: str, dataset: str, workdir: str, *params: str) -> None:
     gin_params=[
       f"DATASET = {dataset!r}",
       "TRAIN_STEPS = 2",
-      "loop.LoopOptions.steps_per_loop = 1",
+      "loop.LoopOptions.summary_steps = 1",
       "loop.LoopOptions.validation_steps = 2",
       *params,
     ],

@@ -47,7 +47,7 @@ def _train(
     ),
     tasks=[_triplet_task(source)],
     optimizers=[optimizers.PartOptimizer(("backbone", "projection"), 1e-2)],
-    loop=loop.LoopOptions(steps, steps_per_loop=1, validation_steps=2),
+    loop=loop.LoopOptions(steps, summary_steps=1, validation_steps=2),
     seed=_SEED,
   )
   path = tf.train.latest_checkpoint(str(workdir / "checkpoints"))

@@ -84,7 +84,7 @@ def _train(dataset, workdir, backbone):
     optimizers=[
       optimizers.PartOptimizer(("backbone", "projection", "label_head"), 1e-2)
     ],
-    loop=loop.LoopOptions(2, steps_per_loop=1, validation_steps=2),
+    loop=loop.LoopOptions(2, summary_steps=1, validation_steps=2),
     validation=validation_lib.Validation(min_occurrences=1),
   )
   return embedder

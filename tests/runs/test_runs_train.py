@@ -59,7 +59,7 @@ def _train(dataset, workdir, **overrides):
     "embedder": _embedder(),
     "tasks": [_triplet_task()],
     "optimizers": [optimizers.PartOptimizer(_NETWORK, 1e-2)],
-    "loop": loop.LoopOptions(steps, steps_per_loop=1, validation_steps=2),
+    "loop": loop.LoopOptions(steps, summary_steps=1, validation_steps=2),
     "validation": validation.Validation(min_occurrences=1),
     **overrides,
   }
