@@ -50,10 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dataset,
         output / name,
         seed=seed,
-        settings=(
-          f"runtime.configure.precision = '{precision}'",
-          f"runtime.configure.num_threads = {flags.num_threads}",
-        ),
+        gin_file=_settings(output / name, precision, flags.num_threads),
         steps={stage: n for stage, n in steps.items() if n is not None},
       )
       for name, (precision, seed) in VARIANTS.items()
@@ -87,6 +84,22 @@ def table(report: Mapping[str, Any]) -> str:
       lines.append(f"{cells}{difference}".rstrip())
     lines.append("")
   return "\n".join(lines[:-1])
+
+
+def _settings(
+  folder: pathlib.Path, precision: str, num_threads: int | None
+) -> pathlib.Path:
+  """Writes a gin file of what the process of a run is set to."""
+  folder.mkdir(parents=True, exist_ok=True)
+  path = folder / "settings.gin"
+  path.write_text(
+    "from __gin__ import dynamic_registration\n"
+    "from music_embed.runs import runtime\n\n"
+    f"runtime.configure.precision = {precision!r}\n"
+    f"runtime.configure.num_threads = {num_threads}\n",
+    encoding="utf-8",
+  )
+  return path
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -28,7 +28,7 @@ def train(
   runs: pathlib.Path,
   *,
   seed: int,
-  settings: Sequence[str] = (),
+  gin_file: pathlib.Path | None = None,
   steps: Mapping[str, int] | None = None,
 ) -> pathlib.Path:
   """Trains the demo's hybrid; a finished stage is passed over.
@@ -37,7 +37,7 @@ def train(
     dataset: directory that prepare.py wrote.
     runs: gets one directory a stage.
     seed: of both stages.
-    settings: gin bindings of both stages.
+    gin_file: further settings of both stages.
     steps: of a stage by its name, where not the demo's.
 
   Returns:
@@ -49,12 +49,13 @@ def train(
   earlier: list[str] = []
   for stage in STAGES:
     bindings = [f"DATASET = '{dataset}'", f"train.train.seed = {seed}"]
-    bindings += [*settings, *earlier]
+    bindings += earlier
     if steps is not None and stage in steps:
       bindings.append(f"TRAIN_STEPS = {steps[stage]}")
     run(
       "launch/train.py",
       f"--gin_file=gin/runs/demo_{stage}.gin",
+      *([f"--gin_file={gin_file}"] if gin_file is not None else []),
       *(f"--gin_param={binding}" for binding in bindings),
       f"--workdir={runs / stage}",
     )
