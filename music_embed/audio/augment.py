@@ -46,19 +46,34 @@ class RandomEq:
     """The front end's offset that it assumes."""
     return self._log_offset
 
-  def __call__(self, log_mel: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+  def __call__(
+    self,
+    log_mel: tf.Tensor,
+    seed: tf.Tensor,
+    replica: tf.Tensor | int = 0,
+    num_replicas: int = 1,
+  ) -> tf.Tensor:
     """Applies a new curve to each window.
 
+    Curves are drawn for the global batch, so they do not depend on how many
+    replicas share it.
+
     Args:
-      log_mel: float [batch, frames, bins].
+      log_mel: this replica's windows, float [batch, frames, bins].
       seed: int32 [2]; the same seed gives the same curves.
+      replica: which slice of the global batch this is, int32 scalar.
+      num_replicas: equal slices that there are.
 
     Returns:
       float [batch, frames, bins], of the same dtype.
     """
-    gains = tf.cast(
-      self.gains(tf.shape(log_mel)[0], log_mel.shape[-1], seed), log_mel.dtype
-    )
+    batch = log_mel.shape[0]
+    if batch is None:
+      batch = tf.shape(log_mel)[0]
+    gains = self.gains(batch * num_replicas, log_mel.shape[-1], seed)
+    if num_replicas > 1:
+      gains = tf.slice(gains, [replica * batch, 0], [batch, gains.shape[1]])
+    gains = tf.cast(gains, log_mel.dtype)
     # Quantised silence may lie a rounding step below log(offset).
     mel = tf.nn.relu(tf.exp(log_mel) - self._log_offset)
     return tf.math.log(mel * gains[:, None, :] + self._log_offset)

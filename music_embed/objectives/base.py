@@ -20,9 +20,19 @@ class Objective(abc.ABC):
   name: str
   parts: tuple[str, ...]
 
+  @property
+  @abc.abstractmethod
+  def metric_names(self) -> tuple[str, ...]:
+    """Names of the metrics that a call returns."""
+
   @abc.abstractmethod
   def __call__(
-    self, model: Any, batch: Mapping[str, tf.Tensor], *, training: bool
+    self,
+    model: Any,
+    batch: Mapping[str, tf.Tensor],
+    *,
+    training: bool,
+    weight: float = 1.0,
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """This replica's share of the loss and of the metrics.
 
@@ -34,6 +44,8 @@ class Objective(abc.ABC):
       model: an `Embedder`, or a network with its methods.
       batch: this replica's slice along axis 0; WINDOWS already dequantised.
       training: whether the network trains on this batch.
+      weight: factor that the stage gives the loss. The loss comes back
+        without it; it is for parts that update themselves meanwhile.
 
     Returns:
       A scalar loss and scalar metrics by name, in at least float32.

@@ -42,6 +42,7 @@ class LabelSoftmaxObjective(base.Objective):
 
   name = "label_softmax"
   parts = ("backbone", "projection", "label_head")
+  cross_entropy = staticmethod(cross_entropy)
 
   def __init__(self, *, reduction: str = "mean") -> None:
     """Makes the objective.
@@ -54,12 +55,22 @@ class LabelSoftmaxObjective(base.Objective):
     """
     if reduction not in ("sum", "mean"):
       raise errors.ConfigError(
-        f"LabelSoftmaxObjective.reduction={reduction!r}: sum or mean"
+        f"{type(self).__name__}.reduction={reduction!r}: sum or mean"
       )
     self._reduction = reduction
 
+  @property
+  def metric_names(self) -> tuple[str, ...]:
+    """See `Objective`."""
+    return ("labelled", "top_label_hit")
+
   def __call__(
-    self, model: Any, batch: Mapping[str, tf.Tensor], *, training: bool
+    self,
+    model: Any,
+    batch: Mapping[str, tf.Tensor],
+    *,
+    training: bool,
+    weight: float = 1.0,
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """See `Objective`.
 
@@ -68,10 +79,12 @@ class LabelSoftmaxObjective(base.Objective):
       batch: WINDOWS [batch, *window_shape] and LABEL_IDS int32
         [batch, max_labels].
       training: whether the network trains on this batch.
+      weight: not needed here.
 
     Returns:
       The loss and the metrics of `from_logits`.
     """
+    del weight
     outputs = model(batch[keys.WINDOWS], training=training)
     if keys.LABEL_LOGITS not in outputs:
       raise errors.ConfigError("the label objective needs a label head")
@@ -91,7 +104,7 @@ class LabelSoftmaxObjective(base.Objective):
       labels) and `top_label_hit` (share of those whose highest logit is one
       of their labels).
     """
-    losses, labelled = cross_entropy(logits, label_ids)
+    losses, labelled = self.cross_entropy(logits, label_ids)
     dtype = losses.dtype
     num_labelled = tf.maximum(
       replicas.total(tf.reduce_sum(tf.cast(labelled, dtype))), 1.0

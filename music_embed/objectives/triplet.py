@@ -56,8 +56,26 @@ class TripletObjective(base.Objective):
     self._mining = mining
     self._reduction = reduction
 
+  @property
+  def metric_names(self) -> tuple[str, ...]:
+    """See `Objective`."""
+    return (
+      "active",
+      "violations",
+      "mined",
+      "positive_distance",
+      "negative_distance",
+      "spread",
+      "collapsed",
+    )
+
   def __call__(
-    self, model: Any, batch: Mapping[str, tf.Tensor], *, training: bool
+    self,
+    model: Any,
+    batch: Mapping[str, tf.Tensor],
+    *,
+    training: bool,
+    weight: float = 1.0,
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """See `Objective`.
 
@@ -66,10 +84,12 @@ class TripletObjective(base.Objective):
       batch: WINDOWS [triplets, 3, *window_shape] and NEGATIVE_ALLOWED bool
         [triplets, triplets of the global batch].
       training: whether the network trains on this batch.
+      weight: not needed here.
 
     Returns:
       The loss, and the metrics of `from_embeddings`.
     """
+    del weight
     windows = batch[keys.WINDOWS]
     triplets, _, *window_shape = windows.shape
     # One pass over all windows: batch norm sees the three roles together.
@@ -91,16 +111,20 @@ class TripletObjective(base.Objective):
 
     Returns:
       The loss, and means over the global batch: `active` (share of triplets
-      with a loss), `mined` (share that had a semi-hard negative in the
+      with a loss), `violations` (share whose negative, as used, is nearer
+      than the positive), `mined` (share that had a semi-hard negative in the
       pool), `positive_distance`, `negative_distance` (of the
-      negatives used) and `collapsed` (share of triplets whose loss sits at
-      the margin: near one, all embeddings are equal).
+      negatives used), `spread` (variance of the given negatives' embeddings,
+      summed over dimensions: 0 when all are equal, near 1 for unit vectors
+      that point everywhere) and `collapsed` (share of triplets whose loss
+      sits at the margin: near one, all embeddings are equal).
     """
     embedding = distances.at_least_float32(embedding)
     anchor, positive, negative = tf.unstack(embedding, axis=1)
     mined = tf.zeros(tf.shape(anchor)[:1], tf.bool)
+    pool = replicas.gather(negative)
+    spread = tf.reduce_sum(tf.math.reduce_variance(pool, axis=0))
     if self._mining == "semi_hard":
-      pool = replicas.gather(negative)
       index, mined = semi_hard.mine(anchor, positive, pool, allowed)
       negative = tf.where(
         mined[:, tf.newaxis], tf.gather(pool, index), negative
@@ -113,6 +137,7 @@ class TripletObjective(base.Objective):
     at_margin = tf.abs(losses - self._margin) < _COLLAPSE_SHARE * self._margin
     shares = {
       "active": losses > 0.0,
+      "violations": to_negative < to_positive,
       "mined": mined,
       "positive_distance": to_positive,
       "negative_distance": to_negative,
@@ -122,4 +147,5 @@ class TripletObjective(base.Objective):
       name: tf.reduce_sum(tf.cast(value, losses.dtype)) / size
       for name, value in shares.items()
     }
+    metrics["spread"] = tf.stop_gradient(spread) / replicas.num_replicas()
     return (loss / size if self._reduction == "mean" else loss), metrics

@@ -15,6 +15,7 @@ from music_embed.models import embedder as embedder_lib
 from music_embed.runs import restore
 from music_embed.runs import validation as validation_lib
 from music_embed.runs import workdir as workdir_lib
+from music_embed.training import inputs
 from music_embed.training import loop as loop_lib
 from music_embed.training import optimizers as optimizers_lib
 from music_embed.training import plateau as plateau_lib
@@ -24,7 +25,7 @@ from music_embed.training import task as task_lib
 from music_embed.training import trainer as trainer_lib
 from music_embed.training import warm_start as warm_start_lib
 
-Augment = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], tf.Tensor]
 
 
 RunTexts = workdir_lib.RunTexts
@@ -61,7 +62,9 @@ def train(
     warm_start: parts to take over from an earlier run.
     plateau: ends the stage when a measure has levelled off.
     validation: measures on the validation part.
-    augment: (log-mel `[batch, frames, bins]`, int32 seed `[2]`) -> the same.
+    augment: (windows `[batch, *window_shape]`, int32 seed `[2]`, int32 replica,
+      number of replicas) -> the same; draws for the global batch, as
+      `audio.augment.RandomEq` does.
     seed: of initial weights, sampling and augmentation.
     texts: gin texts to keep with the run.
     dry_run: builds everything, prints what would run, and writes nothing.
@@ -99,7 +102,7 @@ def train(
     )
     _announce(workdir, stage)
     if not stage.finished:
-      batches = trainer_lib.distribute(
+      batches = inputs.distribute(
         tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
       )
       trainer.set_dataset(batches)
@@ -137,13 +140,23 @@ def _one_line(workdir: str) -> Iterator[None]:
 def _preprocess(
   data: prepared.PreparedDataset, augment: Augment | None
 ) -> trainer_lib.Preprocess:
-  def preprocess(stored: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+  def preprocess(
+    stored: tf.Tensor, seed: tf.Tensor, replica: tf.Tensor, num_replicas: int
+  ) -> tf.Tensor:
     windows = quantize.dequantize_tf(stored, data.quantization)
     if augment is None:
       return windows
-    shape = tf.shape(windows)
-    flat = tf.reshape(windows, [-1, *data.window_shape])
-    return tf.reshape(augment(flat, seed), shape)
+    shape = windows.shape
+    flat = tf.reshape(
+      windows,
+      [
+        shape[: -len(data.window_shape)].num_elements() or -1,
+        *data.window_shape,
+      ],
+    )
+    return tf.reshape(
+      augment(flat, seed, replica, num_replicas), tf.shape(windows)
+    )
 
   return preprocess
 

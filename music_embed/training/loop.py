@@ -178,7 +178,8 @@ class Loop:
   def _after_loop(
     self, output: Mapping[str, Any], progress: progress_lib.Progress
   ) -> None:
-    values = {name: float(value) for name, value in output.items()}
+    del output
+    values = self._trainer.take_sums()
     for name, value in values.items():
       if not math.isfinite(value):
         raise errors.DataError(

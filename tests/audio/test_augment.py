@@ -77,3 +77,16 @@ def test_no_gain_changes_nothing():
 def test_one_knot_is_refused():
   with pytest.raises(ValueError, match="num_knots"):
     augment.RandomEq(gain_db=1.0, num_knots=1)
+
+
+def test_replicas_draw_the_global_batchs_curves():
+  random_eq = augment.RandomEq(gain_db=6.0)
+  log_mel = tf.constant(_log_mel())
+  half = log_mel.shape[0] // 2
+  assert half
+  whole = random_eq(log_mel[: 2 * half], _SEED).numpy()
+  halves = [
+    random_eq(log_mel[r * half : (r + 1) * half], _SEED, r, 2).numpy()
+    for r in range(2)
+  ]
+  np.testing.assert_array_equal(whole, np.concatenate(halves))

@@ -36,12 +36,15 @@ def test_the_loss_without_mining_is_eq_1_by_hand() -> None:
   )
   assert float(loss) == pytest.approx(0.9)
   values = {name: float(value) for name, value in metrics.items()}
+  assert set(values) == set(objective.metric_names)
   assert values == pytest.approx(
     {
       "active": 0.5,
+      "violations": 0.5,  # EAST is nearer to NORTH_EAST than NORTH.
       "mined": 0.0,
       "positive_distance": (0.4 + 0.8) / 2,
       "negative_distance": (2.0 + 0.4) / 2,
+      "spread": 0.25 + 0.25,  # Of NORTH and EAST, about (.5, .5).
       "collapsed": 0.0,
     }
   )
@@ -83,6 +86,7 @@ def test_equal_embeddings_are_reported_as_collapse() -> None:
     )
   assert float(loss) == pytest.approx(4 * 0.1)
   assert float(metrics["collapsed"]) == 1.0
+  assert float(metrics["spread"]) == pytest.approx(0.0, abs=1e-12)
   assert np.isfinite(tape.gradient(loss, x)).all()
 
 

@@ -17,7 +17,7 @@ from music_embed.models.backbones import mobilenet, resnet
 from music_embed.models.heads import projection
 from music_embed.objectives import triplet
 from music_embed.runs import restore
-from music_embed.training import optimizers, task
+from music_embed.training import inputs, optimizers, task
 from music_embed.training import strategy as strategy_lib
 from music_embed.training import trainer as trainer_lib
 from tools.performance import datasets, materialized, measure
@@ -69,12 +69,12 @@ def _timed(
       embedder=embedder,
       tasks=tasks,
       optimizers=[optimizers.PartOptimizer(("backbone", "projection"), 1e-4)],
-      preprocess=lambda x, _: quantize.dequantize_tf(x, data.quantization),
+      preprocess=lambda x, *_: quantize.dequantize_tf(x, data.quantization),
       seed=0,
     )
   step = tf.function(lambda batch: trainer.train_step(iter((batch,))))
   batches: Iterator[Any] = iter(
-    trainer_lib.distribute(tasks, data, strategy=strategy, seed=0, first_step=0)
+    inputs.distribute(tasks, data, strategy=strategy, seed=0, first_step=0)
   )
   waits, wholes = [], []
   for number in range(_WARM_UP_STEPS + steps):

@@ -1,0 +1,68 @@
+"""A stage's batches, cut over the replicas of a strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from music_embed.core import types
+from music_embed.training import task as task_lib
+
+
+def distribute(
+  tasks: Sequence[task_lib.Task],
+  dataset: Any,
+  *,
+  strategy: tf.distribute.Strategy,
+  seed: int,
+  first_step: int,
+) -> Any:
+  """One global batch of every task a step, cut into the replicas' slices.
+
+  Each worker of the strategy makes its own slice only, and cuts it over its
+  own replicas.
+
+  Args:
+    tasks: the stage's terms.
+    dataset: the PreparedDataset that their sources read.
+    strategy: whose replicas share each batch.
+    seed: of the sampling.
+    first_step: the step that training is at.
+
+  Returns:
+    A distributed dataset of tuples of batch dictionaries.
+  """
+
+  def batches_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    workers = context.num_input_pipelines
+    worker = types.Slice(context.input_pipeline_id, workers)
+    batches = tf.data.Dataset.zip(
+      tuple(
+        task.source.batches(
+          dataset, seed=seed, first_step=first_step, worker=worker
+        )
+        for task in tasks
+      )
+    )
+    replicas = context.num_replicas_in_sync // workers
+    if replicas > 1:
+      batches = batches.map(
+        lambda *batch: tf.nest.map_structure(
+          lambda x: _split(x, replicas), batch
+        )
+      ).unbatch()
+    options = tf.data.Options()
+    options.autotune.enabled = True
+    options.deterministic = True
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+
+  return strategy.distribute_datasets_from_function(batches_of)
+
+
+def _split(value: tf.Tensor, replicas: int) -> tf.Tensor:
+  """`[batch, ...]` -> `[replicas, batch / replicas, ...]`."""
+  batch = value.shape[0]
+  shape = [replicas, batch // replicas, *value.shape[1:]]
+  return tf.reshape(value, shape)
