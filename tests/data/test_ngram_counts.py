@@ -32,6 +32,7 @@ def _documents(num_documents: int) -> list[tuple[str, str]]:
     _OPTIONS(num_labels=7, max_ngram=1),
     _OPTIONS(num_labels=50, max_ngram=2),
     _OPTIONS(num_labels=400, min_documents=3),
+    _OPTIONS(num_labels=20, max_document_share=0.4),
   ],
 )
 def test_chunks_and_partitions_do_not_change_the_vocabulary(

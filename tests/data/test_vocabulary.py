@@ -1,5 +1,8 @@
 """N-grams counted over documents."""
 
+import pytest
+
+from music_embed.core import errors
 from music_embed.data.mining import vocabulary
 
 _OPTIONS = vocabulary.VocabularyOptions
@@ -27,6 +30,23 @@ def test_frequent_words_are_not_filtered() -> None:
   documents = [("the band",)] * 5
   found = vocabulary.count_vocabulary(documents, _OPTIONS())
   assert found.labels == ("band", "the", "the band")
+
+
+def test_words_of_too_many_documents_can_be_left_out() -> None:
+  # Of five texts, "the" is in all, "band" in 3, "x" and "y" in 1.
+  documents = [("the band",), ("the band x",), ("the band y",), ("the",)]
+  documents.append(("the",))
+  options = _OPTIONS(max_ngram=1, max_document_share=0.6)
+  found = vocabulary.count_vocabulary(documents, options)
+  assert found.labels == ("band", "x", "y")
+  options = _OPTIONS(max_ngram=1, max_document_share=0.59)
+  assert vocabulary.count_vocabulary(documents, options).labels == ("x", "y")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.01])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+  with pytest.raises(errors.ConfigError, match="max_document_share"):
+    _OPTIONS(max_document_share=share)
 
 
 def test_label_ids_are_the_sorted_positions_of_known_ngrams() -> None:

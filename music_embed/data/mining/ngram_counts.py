@@ -61,6 +61,7 @@ class PartitionTask:
     partition: which group of them.
     output: file to write: one block, most frequent first.
     options: how many n-grams, how frequent.
+    num_documents: of all chunks.
   """
 
   directory: str
@@ -68,6 +69,7 @@ class PartitionTask:
   partition: int
   output: str
   options: vocabulary.VocabularyOptions
+  num_documents: int
 
 
 def count(
@@ -78,7 +80,7 @@ def count(
   directory: str,
   chunk_bytes: int = CHUNK_BYTES,
 ) -> vocabulary.Vocabulary:
-  """Chooses the n-grams that most documents hold, without any other filter.
+  """Chooses the n-grams that most documents hold.
 
   Interrupted and called again with the same documents and options, it goes
   on with the tasks that are left.
@@ -101,7 +103,8 @@ def count(
     return vocabulary.Vocabulary(
       tuple(values["labels"]), tuple(values["counts"]), options.max_ngram
     )
-  texts = write_texts(directory, documents, chunk_bytes)
+  counted = _Counted(documents)
+  texts = write_texts(directory, counted, chunk_bytes)
   # As many partitions as chunks: one has about as many n-grams as the other.
   partitions = max(1, len(texts))
   chunk_tasks = [
@@ -113,15 +116,20 @@ def count(
   engine.map(count_chunk, chunk_tasks, description="words", unit="chunk")
   sum_tasks = [
     PartitionTask(
-      directory, len(texts), part, _path(directory, _TOP, part), options
+      directory,
+      len(texts),
+      part,
+      _path(directory, _TOP, part),
+      options,
+      counted.number,
     )
     for part in range(partitions)
   ]
   engine.map(sum_partition, sum_tasks, description="labels", unit="part")
   result = merge([task.output for task in sum_tasks], options)
   files.write_json(done, {"labels": result.labels, "counts": result.counts})
-  counted = [task.output for task in chunk_tasks]
-  for path in (*texts, *counted, *(task.output for task in sum_tasks)):
+  between = [task.output for task in (*chunk_tasks, *sum_tasks)]
+  for path in (*texts, *between):
     os.unlink(path)
   return result
 
@@ -175,6 +183,8 @@ def sum_partition(task: PartitionTask) -> None:
     grams, counts = _decode(_read_group(path, task.partition))
     for gram, number in zip(grams, counts.tolist(), strict=True):
       totals[gram] = totals.get(gram, 0) + number
+  most = task.options.max_documents(task.num_documents)
+  totals = {gram: number for gram, number in totals.items() if number <= most}
   least = np.fromiter(totals.values(), np.int64, len(totals))
   cut = max(task.options.min_documents, _least(least, task.options.num_labels))
   ranked = _ranked(
@@ -220,6 +230,19 @@ def merge(
     tuple(number for _, number in kept),
     options.max_ngram,
   )
+
+
+class _Counted:
+  """Documents, and how many have been read."""
+
+  def __init__(self, documents: Iterable[Sequence[str]]) -> None:
+    self._documents = documents
+    self.number = 0
+
+  def __iter__(self) -> Iterator[Sequence[str]]:
+    for document in self._documents:
+      self.number += 1
+      yield document
 
 
 def _chunks(
