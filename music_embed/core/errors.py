@@ -15,3 +15,7 @@ class DataError(MusicEmbedError):
 
 class AudioError(DataError):
   """An audio file that cannot be used: says why, in words of a person."""
+
+
+class PeerError(MusicEmbedError):
+  """Another worker of the same job is gone, hangs, or never came."""

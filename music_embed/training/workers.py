@@ -23,7 +23,13 @@ class Workers:
         single worker.
     """
     self._strategy = strategy
-    self.index, self.count = _place(strategy)
+    self.hosts, self.index = _place(strategy)
+    self.count = len(self.hosts)
+
+  @property
+  def names(self) -> list[str]:
+    """The workers as messages name them."""
+    return [f"worker {i} ({host})" for i, host in enumerate(self.hosts)]
 
   @property
   def is_chief(self) -> bool:
@@ -58,14 +64,17 @@ class Workers:
     return tf.function(gathered)
 
 
-def _place(strategy: tf.distribute.Strategy | None) -> tuple[int, int]:
-  """(index, count) of this process."""
+def _place(
+  strategy: tf.distribute.Strategy | None,
+) -> tuple[tuple[str, ...], int]:
+  """(every worker's host:port, index of this one)."""
+  alone = ("localhost",), 0
   if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    return 0, 1
+    return alone
   resolver = strategy.cluster_resolver
   jobs = resolver.cluster_spec().as_dict() if resolver is not None else {}
-  chiefs, workers = len(jobs.get("chief", ())), len(jobs.get("worker", ()))
-  if chiefs + workers < 2:
-    return 0, 1
-  first = chiefs if resolver.task_type == "worker" else 0
-  return first + int(resolver.task_id), chiefs + workers
+  chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
+  if len(chiefs) + len(workers) < 2:
+    return alone
+  first = len(chiefs) if resolver.task_type == "worker" else 0
+  return (*chiefs, *workers), first + int(resolver.task_id)
