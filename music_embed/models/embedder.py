@@ -15,7 +15,8 @@ class Embedder(tf_keras.Model):
   Attributes:
     backbone: [batch, rows, *row_shape] -> [batch, features].
     projection: [batch, features] -> [batch, dim].
-    label_head: [batch, dim] -> [batch, num_labels], or None.
+    label_head: [batch, dim] -> [batch, num_labels], or None. A sharded one
+      gives no logits: its own objective reads its rows.
   """
 
   def __init__(
@@ -59,11 +60,13 @@ class Embedder(tf_keras.Model):
       training: whether batch norm uses the moments of this batch.
 
     Returns:
-      EMBEDDING [batch, dim] and, with a label head, LABEL_LOGITS
-      [batch, num_labels].
+      EMBEDDING [batch, dim] and, with a label head that gives them,
+      LABEL_LOGITS [batch, num_labels].
     """
     embedding = self.embed(windows, training=training)
     outputs = {keys.EMBEDDING: embedding}
     if self.label_head is not None:
-      outputs[keys.LABEL_LOGITS] = self.label_head(embedding)
+      logits = self.label_head(embedding)  # Builds the head, in any case.
+      if self.label_head.gives_logits:
+        outputs[keys.LABEL_LOGITS] = logits
     return outputs

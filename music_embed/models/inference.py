@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from music_embed.core import keys
 from music_embed.models import embedder
 
 Array = npt.NDArray[Any]
@@ -37,7 +36,9 @@ class RecordingEmbedder:
   """Runs a network over recordings in batches of one static shape.
 
   Batches cross recordings, and the last one is padded, so that the network
-  is traced once however long the recordings are.
+  is traced once however long the recordings are. Under a strategy each
+  replica takes an equal part of every batch; every process gives the same
+  outputs, and must be given the same recordings.
   """
 
   def __init__(
@@ -47,18 +48,23 @@ class RecordingEmbedder:
     batch_windows: int = 128,
     preprocess: Callable[[tf.Tensor], tf.Tensor] | None = None,
     label_ids: Sequence[int] | Array | None = None,
+    strategy: tf.distribute.Strategy | None = None,
   ) -> None:
     """Makes the runner; it sees later updates of the model's weights.
 
     Args:
       model: the network; needs a label head where `label_ids` are given.
-      batch_windows: windows a step.
+      batch_windows: windows a step, at least; over all replicas.
       preprocess: turns stored windows into float ones on the device, e.g.
         dequantisation; None where windows are float already.
       label_ids: labels to score; None for no scores.
+      strategy: the one that the model was built in; None for a model outside
+        of any.
     """
     self._model = model
-    self._batch_windows = batch_windows
+    self._strategy = strategy
+    replicas = 1 if strategy is None else strategy.num_replicas_in_sync
+    self._batch_windows = -(-batch_windows // replicas) * replicas
     self._preprocess = preprocess
     self._label_ids = (
       None if label_ids is None else np.asarray(label_ids, np.int32)
@@ -118,16 +124,40 @@ class RecordingEmbedder:
     return embedding.numpy()[: len(windows)], scores.numpy()[: len(windows)]
 
   def _run(self, windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """[batch, *window_shape] -> [batch, dim] and [batch, labels]."""
+    if self._strategy is None:
+      return self._embedded(windows)
+    outputs = self._strategy.run(self._shared, args=(windows,))
+    embedding, scores = (
+      self._strategy.experimental_local_results(output)[0] for output in outputs
+    )
+    return embedding, scores
+
+  def _shared(self, windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One replica's part of a batch; the outputs are those of all."""
+    context = tf.distribute.get_replica_context()
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
+      return self._embedded(windows)
+    rows = self._batch_windows // replicas
+    first = rows * tf.cast(context.replica_id_in_sync_group, tf.int32)
+    begin = tf.stack([first, *[0] * (windows.shape.rank - 1)])
+    own = tf.slice(windows, begin, [rows, *windows.shape[1:]])
+    embedding, scores = self._embedded(own)
+    whole = context.all_gather(tf.identity(embedding), axis=0)
+    if self._label_ids is None:
+      return whole, whole[:, :0]
+    return whole, context.all_gather(tf.identity(scores), axis=0)
+
+  def _embedded(self, windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     if self._preprocess is not None:
       windows = self._preprocess(windows)
+    embedding = self._model.embed(windows, training=False)
     if self._label_ids is None:
-      embedding = self._model.embed(windows, training=False)
       return embedding, embedding[:, :0]
-    outputs = self._model(windows, training=False)
-    posterior = tf.nn.softmax(outputs[keys.LABEL_LOGITS])
-    return outputs[keys.EMBEDDING], tf.gather(
-      posterior, self._label_ids, axis=1
-    )
+    head = self._model.label_head
+    assert head is not None
+    return embedding, head.posteriors(embedding, self._label_ids)
 
 
 def _means(sums: list[Array], counts: list[int]) -> Array:

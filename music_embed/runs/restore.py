@@ -40,7 +40,7 @@ def build(
     )
   tf_keras.utils.set_random_seed(seed)
   if embedder.label_head is not None:
-    embedder.label_head.set_num_labels(len(data.vocabulary))
+    embedder.label_head.set_num_labels(len(data.vocabulary), seed=seed)
   window = tf.zeros([2, *data.window_shape])
   try:
     embedder(window, training=False)
@@ -93,6 +93,8 @@ def untrained_embedder(
 ) -> embedder_lib.Embedder:
   """The network of a training run with fresh weights.
 
+  Its label head is a plain one, however the run's was spread.
+
   Args:
     workdir: directory of the run.
     data: the dataset that it was trained on.
@@ -106,5 +108,7 @@ def untrained_embedder(
   with open(workdir_lib.config_path(workdir), encoding="utf-8") as file:
     configured = config.parse_text(train.train, file.read())
   embedder = configured.arguments["embedder"]
+  if embedder.label_head is not None:
+    embedder.label_head = embedder.label_head.unsharded()
   build(embedder, data, seed=seed)
   return embedder

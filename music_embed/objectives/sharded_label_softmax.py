@@ -1,0 +1,334 @@
+"""The label softmax (Huang et al. 2020, Eq. 2) over rows on many replicas.
+
+No tape passes through the head: each replica computes its rows' logits twice,
+block by block; first for the softmax's norm, then, once that is known over
+all replicas, for the gradient, with which the block is updated in place.
+Replicas exchange embeddings, label ids, four numbers an example, and the
+embeddings' gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from music_embed.core import errors, keys
+from music_embed.models.heads import sharded_label_softmax as head_lib
+from music_embed.objectives import base, distances
+
+_Contents = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+def target_weights(label_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+  """The l1-normalised targets: 1/n for each of n labels, 0 for padding.
+
+  Args:
+    label_ids: int32 [batch, max_labels], padded with -1.
+    dtype: of the result.
+
+  Returns:
+    [batch, max_labels].
+  """
+  present = tf.cast(label_ids >= 0, dtype)
+  count = tf.reduce_sum(present, axis=1, keepdims=True)
+  return present / tf.maximum(count, 1.0)
+
+
+def block_forward(
+  embedding: tf.Tensor,
+  label_ids: tf.Tensor,
+  weights: tf.Tensor,
+  contents: _Contents,
+) -> tf.Tensor:
+  """What a block of labels contributes to the loss.
+
+  Args:
+    embedding: of the global batch, [batch, dim].
+    label_ids: int32 [batch, max_labels], padded with -1.
+    weights: targets of those labels, [batch, max_labels].
+    contents: kernel [rows, dim], bias [rows], first row, as the head reads
+      them.
+
+  Returns:
+    [4, batch]: logsumexp of the logits, weighted sum of the labels' logits,
+    highest logit, highest logit of a label (`MASKED` without labels here).
+  """
+  kernel, bias, first = contents
+  logits = head_lib.block_logits(embedding, kernel, bias)
+  highest = tf.reduce_max(logits, axis=1)
+  norm = tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=1)
+  local, own = head_lib.owned(label_ids, first, kernel.shape[0])
+  picked = tf.gather(logits, local, batch_dims=1)
+  return tf.stack(
+    [
+      highest + tf.math.log(norm),
+      tf.reduce_sum(tf.where(own, weights * picked, 0.0), axis=1),
+      highest,
+      tf.reduce_max(tf.where(own, picked, head_lib.MASKED), axis=1),
+    ]
+  )
+
+
+def combine(parts: tf.Tensor) -> tf.Tensor:
+  """Contributions of several blocks or replicas as those of one.
+
+  Args:
+    parts: [parts, 4, batch], as `block_forward` gives them.
+
+  Returns:
+    [4, batch].
+  """
+  return tf.stack(
+    [
+      tf.reduce_logsumexp(parts[:, 0], axis=0),
+      tf.reduce_sum(parts[:, 1], axis=0),
+      tf.reduce_max(parts[:, 2], axis=0),
+      tf.reduce_max(parts[:, 3], axis=0),
+    ]
+  )
+
+
+def block_backward(
+  embedding: tf.Tensor,
+  label_ids: tf.Tensor,
+  weights: tf.Tensor,
+  contents: _Contents,
+  shift: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """A block's part of the gradient with respect to embeddings and rows.
+
+  Args:
+    embedding: of the global batch, [batch, dim].
+    label_ids: int32 [batch, max_labels], padded with -1.
+    weights: d loss / d logit of those labels, less the softmax's part, and
+      negated: targets times the example's factor in the loss,
+      [batch, max_labels].
+    contents: kernel [rows, dim], bias [rows], first row.
+    shift: logsumexp over all labels less the log of the example's factor in
+      the loss, [batch]; very large for an example that doesn't count.
+
+  Returns:
+    [batch, dim], [rows, dim], [rows].
+  """
+  kernel, bias, first = contents
+  logits = head_lib.block_logits(embedding, kernel, bias)
+  local, own = head_lib.owned(label_ids, first, kernel.shape[0])
+  example = tf.broadcast_to(
+    tf.range(tf.shape(local)[0])[:, tf.newaxis], tf.shape(local)
+  )
+  d_logits = tf.tensor_scatter_nd_sub(
+    tf.exp(logits - shift[:, tf.newaxis]),
+    tf.stack([example, local], axis=-1),
+    tf.where(own, weights, 0.0),
+  )
+  return (
+    tf.matmul(d_logits, kernel),
+    tf.matmul(d_logits, embedding, transpose_a=True),
+    tf.reduce_sum(d_logits, axis=0),
+  )
+
+
+class ShardedLabelSoftmaxObjective(base.Objective):
+  """`LabelSoftmaxObjective` for a `ShardedLabelSoftmaxHead`.
+
+  The loss, its gradient and the metrics are the same; where two labels tie
+  for the highest logit, either is a hit.
+  """
+
+  name = "label_softmax"
+  parts = ("backbone", "projection", "label_head")
+
+  def __init__(self, *, reduction: str = "mean") -> None:
+    """Makes the objective.
+
+    Args:
+      reduction: "mean" over the global batch's labelled windows, or "sum".
+
+    Raises:
+      ConfigError: an unknown `reduction`.
+    """
+    if reduction not in ("sum", "mean"):
+      raise errors.ConfigError(
+        f"ShardedLabelSoftmaxObjective.reduction={reduction!r}: sum or mean"
+      )
+    self._reduction = reduction
+
+  @property
+  def metric_names(self) -> tuple[str, ...]:
+    """See `Objective`."""
+    return ("labelled", "top_label_hit")
+
+  def __call__(
+    self,
+    model: Any,
+    batch: Mapping[str, tf.Tensor],
+    *,
+    training: bool,
+    weight: float = 1.0,
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """See `Objective`.
+
+    Args:
+      model: an `Embedder` with a `ShardedLabelSoftmaxHead`.
+      batch: WINDOWS [batch, *window_shape] and LABEL_IDS int32
+        [batch, max_labels].
+      training: whether the network trains on this batch.
+      weight: factor of the loss in the stage's sum, for the head's update.
+
+    Returns:
+      The loss and the metrics of `from_embeddings`.
+
+    Raises:
+      ConfigError: the network has no such head.
+    """
+    head = model.label_head
+    if not isinstance(head, head_lib.ShardedLabelSoftmaxHead):
+      raise errors.ConfigError(
+        "ShardedLabelSoftmaxObjective needs a ShardedLabelSoftmaxHead as "
+        "Embedder.label_head"
+      )
+    embedding = model.embed(batch[keys.WINDOWS], training=training)
+    return self.from_embeddings(
+      head, embedding, batch[keys.LABEL_IDS], training=training, weight=weight
+    )
+
+  def from_embeddings(
+    self,
+    head: head_lib.ShardedLabelSoftmaxHead,
+    embedding: tf.Tensor,
+    label_ids: tf.Tensor,
+    *,
+    training: bool,
+    weight: float = 1.0,
+  ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The loss of embeddings; when training, updates the head by it.
+
+    Args:
+      head: built, in the strategy in force.
+      embedding: this replica's, [batch, dim].
+      label_ids: this replica's, int32 [batch, max_labels], padded with -1.
+      training: whether `head.updater`, if any, is applied, and the loss has
+        a gradient (with respect to `embedding`).
+      weight: factor of the loss in the stage's sum, for the head's update.
+
+    Returns:
+      The loss, and over the global batch: `labelled` (share of windows with
+      labels) and `top_label_hit` (share of those where no label's logit is
+      higher than that of one of their own).
+
+    Raises:
+      ConfigError: called outside the strategy that the head was built in.
+    """
+    head.check_context()
+    embedding = tf.cast(distances.at_least_float32(embedding), head.dtype)
+    whole = head_lib.all_gather(embedding)
+    ids = head_lib.all_gather(label_ids)
+    targets = target_weights(ids, whole.dtype)
+    stats = _statistics(head, whole, ids, targets)
+    log_norm, positive, highest, best = tf.unstack(stats)
+    labelled = tf.reduce_any(ids >= 0, axis=1)
+    hits = tf.logical_and(labelled, best >= highest)
+    losses = tf.where(labelled, log_norm - positive, 0.0)
+    num_labelled = tf.maximum(
+      tf.reduce_sum(tf.cast(labelled, whole.dtype)), 1.0
+    )
+    factor = tf.ones([], whole.dtype)
+    if self._reduction == "mean":
+      factor = factor / num_labelled
+    loss = _own_sum(losses, embedding) * factor
+    if training:
+      shift = tf.where(
+        labelled, log_norm - tf.math.log(factor), -head_lib.MASKED
+      )
+      gradient = _train(head, whole, ids, targets * factor, shift, weight)
+      loss = _with_gradient(
+        loss, embedding, head_lib.own_slice(gradient, embedding)
+      )
+    size = tf.cast(tf.shape(whole)[0], whole.dtype)
+    return loss, {
+      "labelled": _own_sum(labelled, embedding) / size,
+      "top_label_hit": _own_sum(hits, embedding) / num_labelled,
+    }
+
+
+def _statistics(
+  head: head_lib.ShardedLabelSoftmaxHead,
+  embedding: tf.Tensor,
+  label_ids: tf.Tensor,
+  targets: tf.Tensor,
+) -> tf.Tensor:
+  """`combine`d over all labels of all replicas, [4, global batch]."""
+  after: list[Any] = []
+  parts = []
+  for _, contents in head.blocks(after):
+    parts.append(block_forward(embedding, label_ids, targets, contents))
+    after[:] = parts[-1:]
+  own = combine(tf.stack(parts))
+  return combine(head_lib.all_gather(own[tf.newaxis]))
+
+
+def _train(
+  head: head_lib.ShardedLabelSoftmaxHead,
+  embedding: tf.Tensor,
+  label_ids: tf.Tensor,
+  weights: tf.Tensor,
+  shift: tf.Tensor,
+  factor: float,
+) -> tf.Tensor:
+  """Updates the head, where it trains; gives d loss / d embedding.
+
+  Args:
+    head: whose `updater` is applied.
+    embedding: [global batch, dim].
+    label_ids: int32 [global batch, max_labels].
+    weights: see `block_backward`.
+    shift: see `block_backward`.
+    factor: of the update's gradients.
+
+  Returns:
+    [global batch, dim], summed over replicas.
+  """
+  updater = head.updater
+  if updater is not None:
+    updater.begin_step()
+  total = tf.zeros_like(embedding)
+  after: list[Any] = []
+  for block, contents in head.blocks(after):
+    d_embedding, d_kernel, d_bias = block_backward(
+      embedding, label_ids, weights, contents, shift
+    )
+    total += d_embedding
+    after[:] = [total]
+    if updater is not None:
+      # Once nothing reads the block any more it is updated in place, without
+      # a copy.
+      with tf.control_dependencies([total, d_kernel, d_bias]):
+        after += updater.apply(
+          block,
+          d_kernel if factor == 1.0 else factor * d_kernel,
+          d_bias if factor == 1.0 else factor * d_bias,
+        )
+  if head.partition.num_replicas == 1:
+    return total
+  context = tf.distribute.get_replica_context()
+  return context.all_reduce(tf.distribute.ReduceOp.SUM, total)
+
+
+def _with_gradient(
+  loss: tf.Tensor, embedding: tf.Tensor, gradient: tf.Tensor
+) -> tf.Tensor:
+  """The loss, as a function of `embedding` that has this gradient."""
+
+  def attach(embedding: tf.Tensor) -> Any:
+    del embedding
+    return tf.identity(loss), lambda upstream: upstream * gradient
+
+  return tf.custom_gradient(attach)(embedding)
+
+
+def _own_sum(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+  """Sum over this replica's examples of values [global batch]."""
+  own = head_lib.own_slice(values, like)
+  return tf.reduce_sum(tf.cast(own, like.dtype))
