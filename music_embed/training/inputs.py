@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from music_embed.core import types
+from music_embed.core import errors, types
 from music_embed.training import task as task_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class InputOptions:
+  """How a host makes batches: without influence on what is in them.
+
+  Attributes:
+    num_parallel_calls: batches of a source made at once.
+    prefetch_batches: batches of a source held ready.
+  """
+
+  num_parallel_calls: int = 2
+  prefetch_batches: int = 4
+
+  def __post_init__(self) -> None:
+    for name in ("num_parallel_calls", "prefetch_batches"):
+      if getattr(self, name) < 1:
+        raise errors.ConfigError(f"InputOptions.{name} must be at least 1")
+
+
+def adapted(
+  tasks: Sequence[task_lib.Task],
+  *,
+  replicas: int = 1,
+  options: InputOptions | None = None,
+) -> list[task_lib.Task]:
+  """The tasks with their sources made fit for a machine.
+
+  Args:
+    tasks: the stage's terms.
+    replicas: what each source's batch is multiplied by.
+    options: for all sources; None leaves each its own.
+
+  Raises:
+    ConfigError: a source's batches cannot be made larger.
+  """
+  found = []
+  for task in tasks:
+    source = task.source
+    if replicas > 1:
+      source = source.scaled(replicas)
+    if options is not None:
+      source = source.tuned(
+        options.num_parallel_calls, options.prefetch_batches
+      )
+    found.append(dataclasses.replace(task, source=source))
+  return found
 
 
 def distribute(

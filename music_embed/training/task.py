@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import tensorflow as tf
 
@@ -13,6 +13,12 @@ from music_embed.objectives import base
 
 class Source(Protocol):
   """Gives global batches; batch s is a pure function of (seed, s)."""
+
+  def scaled(self, replicas: int) -> Self:
+    """The source whose global batch is as many times this one's."""
+
+  def tuned(self, num_parallel_calls: int, prefetch_batches: int) -> Self:
+    """The same batches, made by other means."""
 
   @property
   def available(self) -> range | None:

@@ -79,3 +79,28 @@ def test_the_network_is_traced_once_and_follows_its_weights(model) -> None:
   expected, _ = _reference(model, stored[1].astype(np.float32) / 255.0)
   np.testing.assert_allclose(second.embeddings[2], expected, atol=1e-6)
   assert not np.allclose(first.embeddings[1], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+def test_replicas_share_each_batch_and_give_what_one_device_does(
+  model, mirrored, replicas: int
+) -> None:
+  """Batches of 5 windows become 6 on two replicas and 8 on four."""
+  strategy = mirrored(replicas)
+  with strategy.scope():
+    spread = embedder.Embedder(
+      backbone=_Features(),
+      projection=projection.Projection(dim=5),
+      label_head=label_softmax.LabelSoftmaxHead(num_labels=7),
+    )
+    spread(tf.zeros([1, 4, 3]), training=False)
+  spread.set_weights(model.get_weights())
+  alone = inference.RecordingEmbedder(model, batch_windows=5, label_ids=[6, 0])(
+    _recordings()
+  )
+  shared = inference.RecordingEmbedder(
+    spread, batch_windows=5, label_ids=[6, 0], strategy=strategy
+  )(_recordings())
+  np.testing.assert_allclose(shared.embeddings, alone.embeddings, atol=1e-6)
+  np.testing.assert_allclose(shared.label_scores, alone.label_scores, atol=1e-6)
+  assert shared.num_windows.tolist() == alone.num_windows.tolist()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import abc
 import atexit
+import copy
 import dataclasses
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,22 @@ class StepSource(abc.ABC):
       DataError: the dataset has nothing to draw.
       ConfigError: the batch does not divide evenly over the workers.
     """
+
+  @abc.abstractmethod
+  def scaled(self, replicas: int) -> Self:
+    """The source whose global batch is as many times this one's."""
+
+  def tuned(self, num_parallel_calls: int, prefetch_batches: int) -> Self:
+    """The same batches, made by other means.
+
+    Args:
+      num_parallel_calls: batches made at once.
+      prefetch_batches: batches held ready.
+    """
+    source = copy.copy(self)
+    source._num_parallel_calls = num_parallel_calls
+    source._prefetch_batches = prefetch_batches
+    return source
 
   @abc.abstractmethod
   def describe(self) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,12 @@ class LabelledSource(batching.StepSource):
       raise errors.ConfigError("LabelledSource.batch_windows must be positive")
     self.batch_windows = batch_windows
     self._recording_weighting = recording_weighting
+
+  def scaled(self, replicas: int) -> Self:
+    """See `StepSource`."""
+    source = copy.copy(self)
+    source.batch_windows *= replicas
+    return source
 
   def describe(self) -> dict[str, Any]:
     """See `StepSource`."""

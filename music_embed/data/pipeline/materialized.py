@@ -47,6 +47,40 @@ class MaterializedSource:
     self._num_parallel_calls = num_parallel_calls
     self._prefetch_batches = prefetch_batches
 
+  def scaled(self, replicas: int) -> MaterializedSource:
+    """The source that must hold global batches of as many times the rows.
+
+    What is on disk stays as it is: `batches` compares.
+
+    Raises:
+      ConfigError: it was not told what the batches must come from.
+    """
+    if replicas == 1:
+      return self
+    if self.source is None:
+      raise errors.ConfigError(
+        "train.batch_per_replica: materialised batches are global ones; bind "
+        "MaterializedSource.source, so that their size can be compared, or "
+        "leave batch_per_replica off"
+      )
+    return MaterializedSource(
+      paths=self._paths,
+      source=self.source.scaled(replicas),
+      num_parallel_calls=self._num_parallel_calls,
+      prefetch_batches=self._prefetch_batches,
+    )
+
+  def tuned(
+    self, num_parallel_calls: int, prefetch_batches: int
+  ) -> MaterializedSource:
+    """See `StepSource`."""
+    return MaterializedSource(
+      paths=self._paths,
+      source=self.source,
+      num_parallel_calls=num_parallel_calls,
+      prefetch_batches=prefetch_batches,
+    )
+
   @functools.cached_property
   def _layouts(self) -> list[layout_lib.Layout]:
     layouts = [layout_lib.load(path) for path in self._paths]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, Self
 
 import numpy as np
 
@@ -49,6 +50,12 @@ class TripletSource(batching.StepSource):
     self.batch_triplets = batch_triplets
     self.random_negative_share = random_negative_share
     self._anchor_weighting = anchor_weighting
+
+  def scaled(self, replicas: int) -> Self:
+    """See `StepSource`."""
+    source = copy.copy(self)
+    source.batch_triplets *= replicas
+    return source
 
   def describe(self) -> dict[str, Any]:
     """See `StepSource`."""
