@@ -10,7 +10,7 @@ from music_embed.models import embedder
 from music_embed.models.backbones import small_cnn
 from music_embed.models.heads import label_softmax as label_head
 from music_embed.models.heads import projection
-from music_embed.objectives import label_softmax, triplet
+from music_embed.objectives import label_logistic, label_softmax, triplet
 
 _FRAMES, _BINS = 256, 16
 
@@ -38,8 +38,9 @@ def _labelled() -> dict[str, tf.Tensor]:
   [
     (triplet.TripletObjective(margin=0.5), _triplets()),
     (label_softmax.LabelSoftmaxObjective(), _labelled()),
+    (label_logistic.LabelLogisticObjective(), _labelled()),
   ],
-  ids=["triplet", "label_softmax"],
+  ids=["triplet", "label_softmax", "label_logistic"],
 )
 def test_a_compiled_step_gives_the_same_loss_and_gradients(
   objective, batch

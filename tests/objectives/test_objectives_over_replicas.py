@@ -10,7 +10,7 @@ from music_embed.models import embedder
 from music_embed.models.backbones import small_cnn
 from music_embed.models.heads import label_softmax as label_head
 from music_embed.models.heads import projection
-from music_embed.objectives import label_softmax, triplet
+from music_embed.objectives import label_logistic, label_softmax, triplet
 
 _FRAMES, _BINS = 256, 16  # The smallest window that SmallCNN takes.
 
@@ -60,6 +60,7 @@ CASES = {
     label_softmax.LabelSoftmaxObjective(reduction="sum"),
     _labelled,
   ),
+  "logistic_mean": (label_logistic.LabelLogisticObjective(), _labelled),
 }
 
 
@@ -113,6 +114,7 @@ def _run(strategy, objective, batch):
     ("triplet_mean", 2),
     ("label_mean", 4),
     ("label_sum", 2),
+    ("logistic_mean", 4),
   ],
 )
 def test_replicas_give_the_single_devices_loss_and_gradient(
