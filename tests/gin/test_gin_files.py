@@ -77,6 +77,14 @@ _STANDALONE_PARTS = {
 """Folders of files that go on top of others, and a file to try them on."""
 
 
+def _on_top_of(path):
+  """The file that another one changes: its header's, or its folder's."""
+  text = path.read_text(encoding="utf-8")
+  named = re.search(r"^# On top of: (gin/\S+\.gin)", text, re.MULTILINE)
+  default = "gin/systems/huang2020/triplet.gin"
+  return named[1] if named else _STANDALONE_PARTS.get(path.parent.name, default)
+
+
 @pytest.mark.parametrize("path", _FILES, ids=_name)
 def test_it_is_a_command_or_part_of_one(path):
   has_command = "# Command:" in path.read_text(encoding="utf-8")
@@ -90,11 +98,9 @@ def test_it_is_a_command_or_part_of_one(path):
 @pytest.mark.parametrize("path", _FILES, ids=_name)
 def test_it_parses_and_builds_what_it_names(path, checkout):
   """Alone where it is a command, else on top of one that it may follow."""
-  is_command = "# Command:" in path.read_text(encoding="utf-8")
-  part_of = _STANDALONE_PARTS.get(
-    path.parent.name, "gin/systems/huang2020/triplet.gin"
-  )
-  base = [] if is_command else [part_of]
+  header = path.read_text(encoding="utf-8")
+  is_command = "# Command:" in header and "# On top of:" not in header
+  base = [] if is_command else [_on_top_of(path)]
   text = _with_includes(path) + "".join(
     _with_includes(_ROOT / name) for name in base
   )
