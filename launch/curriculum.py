@@ -22,12 +22,14 @@ _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Check every stage's configuration; write nothing."
 )
 cli.define_gin_flags()
+cli.define_worker_flags()
 
 
 def main() -> None:
   """Reads the configuration and trains the stages."""
   from music_embed.runs import config, curriculum
 
+  cli.take_worker_flags()
   configured = config.load(
     curriculum.curriculum,
     gin_files=flags.FLAGS.gin_file,

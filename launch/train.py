@@ -19,12 +19,14 @@ _DRY_RUN = flags.DEFINE_bool(
   "dry_run", False, "Build and check everything; write nothing."
 )
 cli.define_gin_flags()
+cli.define_worker_flags()
 
 
 def main() -> None:
   """Reads the configuration and trains."""
   from music_embed.runs import config, runtime, train
 
+  cli.take_worker_flags()
   configured = config.load(
     train.train,
     gin_files=flags.FLAGS.gin_file,

@@ -35,6 +35,29 @@ def define_gin_flags() -> None:
   )
 
 
+def define_worker_flags() -> None:
+  """Defines --worker_hosts and --worker_index."""
+  flags.DEFINE_list(
+    "worker_hosts", [], "host:port of every worker; the first is the chief."
+  )
+  flags.DEFINE_integer(
+    "worker_index", None, "Which of --worker_hosts this process is, from 0."
+  )
+
+
+def take_worker_flags() -> None:
+  """Puts the workers' flags where strategies look: into TF_CONFIG.
+
+  Raises:
+    ConfigError: they don't fit each other.
+  """
+  from music_embed.training import cluster
+
+  hosts, index = flags.FLAGS.worker_hosts, flags.FLAGS.worker_index
+  if hosts or index is not None:
+    os.environ["TF_CONFIG"] = cluster.from_flags(hosts, index).tf_config
+
+
 def run(main: Callable[[], None]) -> None:
   """Parses flags and runs `main`, turning our errors into exit codes.
 
@@ -49,12 +72,16 @@ def run(main: Callable[[], None]) -> None:
       main()
     except errors.ConfigError as error:
       _fail(str(error), EXIT_CONFIG)
+    except errors.PeerError as error:
+      _print(str(error))
+      os._exit(EXIT_DATA)  # TensorFlow would wait for who is gone.
     except errors.MusicEmbedError as error:
       _fail(str(error), EXIT_DATA)
     except OSError as error:
       _fail(_told(error), EXIT_DATA)
-    except KeyboardInterrupt:
-      _fail("interrupted; run the same command to go on", EXIT_INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+      told = str(interrupt) or "interrupted; run the same command to go on"
+      _fail(told, EXIT_INTERRUPTED)
 
   signal.signal(signal.SIGTERM, _terminate)
   logging.set_verbosity(logging.WARNING)
@@ -84,6 +111,10 @@ def _terminate(signum: int, frame: Any) -> None:
 
 
 def _fail(message: str, code: int) -> None:
+  _print(message)
+  sys.exit(code)
+
+
+def _print(message: str) -> None:
   name = os.path.basename(sys.argv[0])
   print(f"{name}: error: {message}", file=sys.stderr, flush=True)
-  sys.exit(code)

@@ -62,37 +62,28 @@ class Cluster:
     )
 
 
-def find(
-  *,
-  hosts: Sequence[str] | None = None,
-  index: int | None = None,
-  environ: Mapping[str, str] | None = None,
-) -> Cluster | None:
-  """The job that this process belongs to; the first that says so.
+def find(environ: Mapping[str, str] | None = None) -> Cluster | None:
+  """The job that this process belongs to.
 
   Args:
-    hosts: of the flag --worker_hosts.
-    index: of the flag --worker_index.
     environ: the environment variables; None takes the process's.
 
   Returns:
-    The flags' cluster, else TF_CONFIG's, else the SLURM step's where it has
-    several tasks; None where nothing says that there are others.
+    TF_CONFIG's cluster, else the SLURM step's where it has several tasks; None
+    where nothing says that there are others.
 
   Raises:
     ConfigError: one of them is given, and wrong.
   """
   environ = os.environ if environ is None else environ
-  if hosts or index is not None:
-    return from_flags(hosts, index)
   if environ.get(_TF_CONFIG):
     return from_tf_config(environ[_TF_CONFIG])
-  if int(environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
+  if environ.get("SLURM_STEP_NUM_TASKS", "1") != "1":
     return from_slurm(environ)
   return None
 
 
-def from_flags(hosts: Sequence[str] | None, index: int | None) -> Cluster:
+def from_flags(hosts: Sequence[str], index: int | None) -> Cluster:
   """The cluster of --worker_hosts and --worker_index.
 
   Raises:

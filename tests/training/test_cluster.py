@@ -54,11 +54,8 @@ def test_a_wrong_tf_config_is_named(text, culprit):
     cluster.find(environ={"TF_CONFIG": text})
 
 
-def test_flags_go_before_the_environment():
-  text = _tf_config({"worker": ["a:1", "b:2"]})
-  found = cluster.find(
-    hosts=["c:1", "d:1"], index=1, environ={"TF_CONFIG": text}
-  )
+def test_flags_name_the_workers_and_this_one():
+  found = cluster.from_flags(["c:1", "d:1"], 1)
   assert found == cluster.Cluster(("c:1", "d:1"), 1)
 
 
@@ -74,7 +71,7 @@ def test_flags_go_before_the_environment():
 )
 def test_wrong_flags_are_named(hosts, index, culprit):
   with pytest.raises(errors.ConfigError, match=culprit):
-    cluster.find(hosts=hosts, index=index, environ={})
+    cluster.from_flags(hosts, index)
 
 
 _STEP = {
