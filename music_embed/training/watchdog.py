@@ -167,7 +167,9 @@ class Watch:
     return ", ".join(self._names[index] for index in sorted(indices))
 
   def _stopped(self, index: int, beat: dict[str, Any]) -> str:
-    message = beat["message"].removesuffix(f": {ADVICE}")
+    message = beat["message"]
+    for own in (f": {ADVICE}", f", and {ADVICE}"):
+      message = message.removesuffix(own)
     return f"{self._names[index]} stopped: {message}; {ADVICE}"
 
   def _path(self, index: int) -> str:
