@@ -32,6 +32,7 @@ _EXTRAS = {
   "io": ["tensorflow-io>=0.37,<0.40"],
   "spark": ["pyspark>=4.0,<4.4", "pandas>=2.2,<3"],
   "onnx": ["onnxruntime>=1.18,<2", "tf2onnx>=1.16.1,<2"],
+  "perf": ["torch>=2.4,<3"],  # The peer that tools/perf.py train measures.
   "dev": [
     "librosa>=0.10.2,<0.12",
     "mypy>=1.10,<3",

@@ -1,6 +1,7 @@
 """Measures the system's speed beside references, in one run.
 
   tools/perf.py data [--json=FILE] [--only=windows,triplets] [--scratch=DIR]
+  tools/perf.py train [--json=FILE] [--only=steps,networks,head]
 
 Every figure is taken side by side with its reference, per CPU-second and as a
 median of alternating rounds, so that other work on the machine and its speed
@@ -21,7 +22,6 @@ from collections.abc import Callable, Sequence
 # As the launchers do, before anything imports TensorFlow.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(_ROOT))
@@ -37,6 +37,7 @@ SECTIONS = {
     "ingestion",
     "input",
   ),
+  "train": ("steps", "networks", "head"),
 }
 """Parts of each suite, each a module of `tools/performance` with
 `figures(scratch: str) -> list[Figure]`."""
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
   chosen = flags.only.split(",") if flags.only else parts
   if unknown := [name for name in chosen if name not in parts]:
     parser.error(f"no part {unknown[0]!r}; there are: {', '.join(parts)}")
+  if flags.suite == "data":  # Of this suite no part is an accelerator's.
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
   if flags.json and not os.path.isdir(os.path.dirname(flags.json) or "."):
     parser.error(f"--json={flags.json}: no such folder")
   figures: list[measure.Figure] = []

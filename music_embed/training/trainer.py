@@ -204,12 +204,13 @@ class Trainer(orbit.StandardTrainer):
     batches = next(iterator)
     with tf.control_dependencies([idle_from, *self._local(batches)]):
       self.input_wait_s.assign_add(tf.timestamp() - idle_from)
-    metrics = self._strategy.run(self._step_function, args=(batches,))
+    metrics = self._strategy.run(self.step_function, args=(batches,))
     with tf.control_dependencies(self._local(metrics)):
       self.global_step.assign_add(1)
 
   @functools.cached_property
-  def _step_function(self) -> Callable[[Sequence[Batch]], tf.Tensor]:
+  def step_function(self) -> Callable[[Sequence[Batch]], tf.Tensor]:
+    """`replica_step`, compiled by XLA where that was asked for."""
     if not self._jit_compile:
       return self.replica_step
     return tf.function(self.replica_step, jit_compile=True)
@@ -312,7 +313,7 @@ class Trainer(orbit.StandardTrainer):
     parts = self.embedder.parts
     own = [name for name in options.parts if hasattr(parts[name], "updater")]
     if own:
-      from music_embed.training import sharded_adam  # type: ignore
+      from music_embed.training import sharded_adam
     for name in own:
       updater = sharded_adam.ShardedAdam(parts[name], options)
       parts[name].updater = self._updaters[name] = updater
