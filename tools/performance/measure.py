@@ -116,6 +116,16 @@ def _settle() -> None:
       return
 
 
+def environment() -> dict[str, str]:
+  """The environment of a process that imports the checkout's modules."""
+  root = str(pathlib.Path(__file__).resolve().parents[2])
+  search = [root, os.environ.get("PYTHONPATH", "")]
+  return os.environ | {
+    "PYTHONPATH": os.pathsep.join(filter(None, search)),
+    "TQDM_DISABLE": "1",
+  }
+
+
 def run_apart(module: str, arguments: Sequence[str]) -> Usage:
   """Runs a module as a process of its own and watches what it uses.
 
@@ -129,19 +139,13 @@ def run_apart(module: str, arguments: Sequence[str]) -> Usage:
   Raises:
     RuntimeError: it failed; its own message is on stderr.
   """
-  root = str(pathlib.Path(__file__).resolve().parents[2])
-  search = [root, os.environ.get("PYTHONPATH", "")]
-  environment = os.environ | {
-    "PYTHONPATH": os.pathsep.join(filter(None, search)),
-    "TQDM_DISABLE": "1",
-  }
   began = time.monotonic()
   before = os.times()
   process = subprocess.Popen(
     [sys.executable, "-m", module, *arguments],
     stdout=subprocess.PIPE,
     text=True,
-    env=environment,
+    env=environment(),
   )
   peak = [0]
   watcher = threading.Thread(target=_watch, args=(process, peak), daemon=True)
