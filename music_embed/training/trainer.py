@@ -13,6 +13,7 @@ import tf_keras
 
 from music_embed.core import errors, keys
 from music_embed.training import optimizers as optimizers_lib
+from music_embed.training import sharded_adam
 from music_embed.training import task as task_lib
 
 Batch = Mapping[str, tf.Tensor]
@@ -312,8 +313,6 @@ class Trainer(orbit.StandardTrainer):
   def _add_optimizer(self, options: optimizers_lib.PartOptimizer) -> None:
     parts = self.embedder.parts
     own = [name for name in options.parts if hasattr(parts[name], "updater")]
-    if own:
-      from music_embed.training import sharded_adam
     for name in own:
       updater = sharded_adam.ShardedAdam(parts[name], options)
       parts[name].updater = self._updaters[name] = updater
