@@ -97,7 +97,7 @@ def describe_request(
   """
   values = dataclasses.asdict(options)
   del values["front_end"], values["quantization"]
-  # Younger than schema version 1: datasets from before it are still the same.
+  # Younger than the others: datasets from before it are still the same.
   if options.vocabulary.max_document_share == 1.0:
     del values["vocabulary"]["max_document_share"]
   return {
