@@ -12,10 +12,10 @@ import tensorflow as tf
 from music_embed.core import errors, files, keys, types
 from music_embed.data.records import prepared, quantize
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import restore
+from music_embed.runs import restore, together
 from music_embed.runs import validation as validation_lib
 from music_embed.runs import workdir as workdir_lib
-from music_embed.training import inputs
+from music_embed.training import inputs, interruption, records
 from music_embed.training import loop as loop_lib
 from music_embed.training import optimizers as optimizers_lib
 from music_embed.training import plateau as plateau_lib
@@ -24,6 +24,7 @@ from music_embed.training import strategy as strategy_lib
 from music_embed.training import task as task_lib
 from music_embed.training import trainer as trainer_lib
 from music_embed.training import warm_start as warm_start_lib
+from music_embed.training import workers as workers_lib
 
 Augment = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, int], tf.Tensor]
 
@@ -40,6 +41,8 @@ def train(
   optimizers: Sequence[optimizers_lib.PartOptimizer],
   loop: loop_lib.LoopOptions,
   strategy: Any = None,
+  batch_per_replica: bool = False,
+  input_options: inputs.InputOptions | None = None,
   warm_start: warm_start_lib.WarmStart | None = None,
   plateau: plateau_lib.Plateau | None = None,
   validation: validation_lib.Validation | None = None,
@@ -57,8 +60,10 @@ def train(
     tasks: terms of the loss, with their batches.
     optimizers: by parts of the network; parts without one are frozen.
     loop: steps, validations, checkpoints.
-    strategy: `OneDevice` or `Mirrored` of `training.strategy`; None takes one
-      device.
+    strategy: one of `training.strategy`; None takes one device.
+    batch_per_replica: whether the sources' batch is one replica's, and the
+      global one as many times that as there are replicas.
+    input_options: how this machine makes batches; None leaves it to sources.
     warm_start: parts to take over from an earlier run.
     plateau: ends the stage when a measure has levelled off.
     validation: measures on the validation part.
@@ -72,50 +77,113 @@ def train(
   Raises:
     ConfigError: parts, optimisers or the warm start don't fit, or `workdir`
       holds a run of another configuration.
+    PeerError: another worker of the same run is gone.
     DataError: the dataset is missing or damaged, or the loss is not finite.
+    Interrupted: SIGTERM or Ctrl-C; the checkpoint is written.
   """
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
-  _check(workdir, texts, data, plateau, validation, augment)
-  _check_steps(tasks, loop, is_new=not workdir_lib.has_begun(workdir))
-  placement = (strategy or strategy_lib.OneDevice()).create()
-  with placement.scope():
-    restore.build(embedder, data, seed=seed)
-    if warm_start is not None and not workdir_lib.has_begun(workdir):
-      _take_over(embedder, warm_start, data)
-    trainer = trainer_lib.Trainer(
-      embedder=embedder,
-      tasks=tasks,
-      optimizers=optimizers,
-      preprocess=_preprocess(data, augment),
-      seed=seed,
-    )
-  windows = _windows_per_step(tasks, data, seed, placement.num_replicas_in_sync)
-  if dry_run:
-    _describe(embedder, tasks, loop, windows, texts)
-    return
-  files.make_dirs(workdir)
-  with files.exclusive(files.join(workdir, "lock"), workdir):
-    workdir_lib.write(workdir, texts, data)
-    stage = loop_lib.Loop(
-      trainer=trainer, options=loop, workdir=workdir, plateau=plateau
-    )
-    _announce(workdir, stage)
-    if not stage.finished:
-      batches = inputs.distribute(
-        tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
-      )
-      trainer.set_dataset(batches)
-      with _one_line(workdir):
-        stage.run(
-          validate=validation.measure(data) if validation is not None else None,
-          progress=progress_lib.Progress(
-            name=os.path.basename(os.path.normpath(workdir)),
-            total_steps=loop.train_steps,
-            windows_per_step=windows,
-          ),
+  _check(workdir, texts, data, augment)
+  is_new = not workdir_lib.has_begun(workdir)
+  _check_steps(tasks, loop, is_new=is_new)
+  strategy = strategy or strategy_lib.OneDevice()
+  placement = strategy.create()  # Before TensorFlow does anything else.
+  replicas = placement.num_replicas_in_sync
+  tasks = inputs.adapted(
+    tasks,
+    replicas=replicas if batch_per_replica else 1,
+    options=input_options,
+    is_remote=getattr(strategy, "is_remote", False),
+  )
+  workers = workers_lib.Workers(placement)
+  with contextlib.ExitStack() as stack:
+    if not dry_run:
+      same = f"{texts.config}\n{workdir_lib.fingerprint(data)}\n{is_new}"
+      patience_s = getattr(strategy, "patience_s", 60.0)
+      stack.enter_context(
+        together.together(
+          workers, workdir=workdir, same=same, patience_s=patience_s
         )
-    workdir_lib.note_finished(workdir, stage.step)
+      )
+    with placement.scope():
+      restore.build(embedder, data, seed=seed)
+      if warm_start is not None and is_new:
+        _take_over(embedder, warm_start, data)
+      trainer = trainer_lib.Trainer(
+        embedder=embedder,
+        tasks=tasks,
+        optimizers=optimizers,
+        preprocess=_preprocess(data, augment),
+        seed=seed,
+        jit_compile=strategy_lib.compiles(strategy),
+      )
+    if plateau is not None:
+      plateau.check(
+        train_measures=trainer.metric_names,
+        summary_steps=loop.summary_steps,
+        validation_steps=None if validation is None else loop.validation_steps,
+      )
+    windows = _windows_per_step(tasks, data, seed, replicas)
+    if dry_run:
+      _describe(embedder, tasks, loop, windows, texts)
+      return
+    if workers.is_chief:
+      files.make_dirs(workdir)
+      lock = files.join(workdir, "lock")
+      stack.enter_context(files.exclusive(lock, workdir))
+      workdir_lib.write(workdir, texts, data)
+    stop = interruption.StopRequest(trainer.stop_request)
+    stage = loop_lib.Loop(
+      trainer=trainer,
+      options=loop,
+      workdir=workdir,
+      plateau=plateau,
+      workers=workers,
+      stop=stop,
+    )
+    is_done = stage.ended is not None and workdir_lib.has_finished(workdir)
+    is_done = not workers.any(not is_done)
+    if workers.is_chief:
+      _announce(workdir, stage.first_step, is_done=is_done)
+    if is_done:
+      return
+    batches = inputs.distribute(
+      tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
+    )
+    trainer.set_dataset(batches)
+    with _one_line(workdir), interruption.watching(stop):
+      stage.run(
+        validate=_validate(
+          validation, data, placement, workdir if workers.is_chief else None
+        ),
+        progress=progress_lib.Progress(
+          name=os.path.basename(os.path.normpath(workdir)),
+          total_steps=loop.train_steps,
+          windows_per_step=windows,
+          may_end_early=plateau is not None,
+          is_silent=not workers.is_chief,
+        ),
+      )
+      if workers.is_chief:
+        workdir_lib.note_finished(workdir, stage.step, stage.ended)
+      if workers.any(stop.requested):  # Too late for this stage; no other one.
+        raise interruption.Interrupted(f"{workdir}: has finished")
+
+
+def _validate(
+  validation: validation_lib.Validation | None,
+  data: prepared.PreparedDataset,
+  placement: tf.distribute.Strategy,
+  workdir: str | None,
+) -> loop_lib.Validate | None:
+  """The validation, which leaves its embeddings to TensorBoard's projector."""
+  if validation is None:
+    return None
+  return validation.measure(
+    data,
+    projector_folder=workdir and files.join(workdir, records.SUMMARIES),
+    strategy=placement,
+  )
 
 
 @contextlib.contextmanager
@@ -211,14 +279,10 @@ def _check(
   workdir: str,
   texts: RunTexts,
   data: prepared.PreparedDataset,
-  plateau: plateau_lib.Plateau | None,
-  validation: validation_lib.Validation | None,
   augment: Augment | None,
 ) -> None:
   """Everything that can be known to be wrong before anything is built."""
   workdir_lib.check_same_run(workdir, texts, data)
-  if plateau is not None and validation is None:
-    plateau.require_training_measure()
   assumed = getattr(augment, "log_offset", None)
   offset = getattr(data.front_end, "log_offset", None)
   if assumed is not None and assumed != offset:
@@ -264,8 +328,8 @@ def _describe(
   print(f"loss: {names}; {windows} windows a step; {loop.train_steps:,} steps")
 
 
-def _announce(workdir: str, stage: loop_lib.Loop) -> None:
-  if stage.finished:
-    workdir_lib.say(f"{workdir}: already trained ({stage.first_step} steps)")
-  elif stage.first_step:
-    workdir_lib.say(f"{workdir}: going on from step {stage.first_step}")
+def _announce(workdir: str, step: int, *, is_done: bool) -> None:
+  if is_done:
+    workdir_lib.say(f"{workdir}: already trained ({step} steps)")
+  elif step:
+    workdir_lib.say(f"{workdir}: going on from step {step}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from music_embed.audio import windows as windows_lib
 from music_embed.data.records import prepared, quantize
@@ -15,6 +16,12 @@ from music_embed.evaluation import label_prediction
 from music_embed.evaluation import validation as measures
 from music_embed.models import embedder as embedder_lib
 from music_embed.models import inference
+from music_embed.runs import projector
+from music_embed.training import interruption
+
+Measure = Callable[
+  [embedder_lib.Embedder, Callable[[], bool]], Mapping[str, float]
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +41,23 @@ class Validation:
   seed: int = 0
 
   def measure(
-    self, data: prepared.PreparedDataset
-  ) -> Callable[[embedder_lib.Embedder], Mapping[str, float]]:
+    self,
+    data: prepared.PreparedDataset,
+    *,
+    projector_folder: str | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+  ) -> Measure:
     """A function from a network to "link_ap", "link_auc" and "label_auc".
 
     Measures that the part is too small for, and label AUC without a label
-    head, are left out.
+    head, are left out. The function's second argument says between batches
+    whether to stop; it then raises `interruption.Stopped`.
+
+    Args:
+      data: whose validation part is embedded.
+      projector_folder: gets the embeddings for TensorBoard's projector; None
+        keeps none.
+      strategy: the one that the network was built in; None for none.
     """
     part = data.split_range("validation")
     count = min(len(part), self.max_recordings)
@@ -53,7 +71,9 @@ class Validation:
       np.asarray(targets.sum(axis=0)).ravel() >= self.min_occurrences
     )
 
-    def measure(embedder: embedder_lib.Embedder) -> Mapping[str, float]:
+    def measure(
+      embedder: embedder_lib.Embedder, should_stop: Callable[[], bool]
+    ) -> Mapping[str, float]:
       has_labels = embedder.label_head is not None and len(label_ids) > 0
       if id(embedder) not in runners:  # Traced once, not at each validation.
         runners[id(embedder)] = recording_embedder(
@@ -61,8 +81,16 @@ class Validation:
           data,
           batch_windows=self.batch_windows,
           label_ids=label_ids if has_labels else None,
+          strategy=strategy,
         )
-      outputs = runners[id(embedder)](all_windows(data, chosen))
+      windows = _until(should_stop, all_windows(data, chosen))
+      outputs = runners[id(embedder)](windows)
+      if projector_folder is not None:
+        projector.write(
+          projector_folder,
+          outputs.embeddings,
+          [(data.recording_ids[index], data.titles[index]) for index in chosen],
+        )
       values = measures.link_measures(outputs.embeddings, edges, seed=self.seed)
       if outputs.label_scores is not None:
         values |= measures.label_measures(
@@ -81,6 +109,7 @@ def recording_embedder(
   *,
   batch_windows: int = 128,
   label_ids: npt.NDArray[Any] | None = None,
+  strategy: tf.distribute.Strategy | None = None,
 ) -> inference.RecordingEmbedder:
   """A runner over a dataset's stored windows.
 
@@ -89,12 +118,14 @@ def recording_embedder(
     data: gives the quantisation.
     batch_windows: windows of one network call.
     label_ids: labels to score, int `[labels]`; None for no scores.
+    strategy: the one that the network was built in; None for none.
   """
   return inference.RecordingEmbedder(
     embedder,
     batch_windows=batch_windows,
     preprocess=lambda x: quantize.dequantize_tf(x, data.quantization),
     label_ids=label_ids,
+    strategy=strategy,
   )
 
 
@@ -106,3 +137,12 @@ def all_windows(
   for index in recordings:
     starts = windows_lib.window_starts(int(data.num_rows[index]), length)
     yield data.windows(np.full(len(starts), index), starts)
+
+
+def _until(
+  should_stop: Callable[[], bool], recordings: Iterator[npt.NDArray[Any]]
+) -> Iterator[npt.NDArray[Any]]:
+  for windows in recordings:
+    if should_stop():
+      raise interruption.Stopped
+    yield windows

@@ -9,7 +9,7 @@ from typing import Any
 from music_embed.core import errors, files
 from music_embed.data.records import prepared
 from music_embed.runs import runtime
-from music_embed.training import warm_start
+from music_embed.training import history, warm_start
 
 CONFIG_FILE = "config.gin"
 _OPERATIVE_FILE = "operative_config.gin"
@@ -128,14 +128,40 @@ def write(
       )
 
 
-def note_finished(workdir: str, step: int) -> None:
-  """Notes that the stage has ended."""
-  files.write_json(files.join(workdir, _FINISHED_FILE), {"step": step})
+def note_finished(workdir: str, step: int, why: str | None) -> None:
+  """Notes that the stage has ended.
+
+  Args:
+    workdir: the run's directory.
+    step: its last.
+    why: "steps" (as many as asked for) or "level" (by its plateau).
+  """
+  timing = files.join(workdir, history.TIMING_FILE_NAME)
+  files.write_json(
+    files.join(workdir, _FINISHED_FILE),
+    {
+      "step": step,
+      "ended_by": why,
+      "seconds": round(history.total_seconds(timing), 1),
+    },
+  )
+
+
+def has_finished(workdir: str) -> bool:
+  """Whether a run has reached its end."""
+  return files.exists(files.join(workdir, _FINISHED_FILE))
+
+
+def finished(workdir: str) -> dict[str, Any] | None:
+  """What `note_finished` has noted; None where the run has not ended."""
+  if not has_finished(workdir):
+    return None
+  return dict(files.read_json(files.join(workdir, _FINISHED_FILE)))
 
 
 def warn_unfinished(workdir: str) -> None:
   """Says on standard error where a run has not reached its end."""
-  if not files.exists(files.join(workdir, _FINISHED_FILE)):
+  if not has_finished(workdir):
     say(f"{workdir}: WARNING: this run has not finished")
 
 

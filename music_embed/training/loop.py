@@ -5,24 +5,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import orbit
-import tensorflow as tf
 import tf_keras
+from absl import logging
 
-from music_embed.core import errors, files
-from music_embed.training import history as history_lib
+from music_embed.core import errors
+from music_embed.training import interruption, records
 from music_embed.training import plateau as plateau_lib
 from music_embed.training import progress as progress_lib
+from music_embed.training import state as state_lib
 from music_embed.training import trainer as trainer_lib
-from music_embed.training import warm_start
+from music_embed.training import workers as workers_lib
 
 _COLLAPSED = 0.9
 
-Validate = Callable[[tf_keras.Model], Mapping[str, float]]
+Validate = Callable[[tf_keras.Model, Callable[[], bool]], Mapping[str, float]]
+"""(network, whether to stop) -> measures; raises `interruption.Stopped`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +68,12 @@ class LoopOptions:
 
 
 class Loop:
-  """Trains one stage in a directory, from its last complete checkpoint on."""
+  """Trains one stage in a directory, from its last complete checkpoint on.
+
+  Rows, validations and checkpoints lie at absolute multiples of their steps,
+  and all that decides what follows is in the checkpoint. So where a run is
+  interrupted changes nothing.
+  """
 
   def __init__(
     self,
@@ -73,180 +81,234 @@ class Loop:
     trainer: trainer_lib.Trainer,
     options: LoopOptions,
     workdir: str,
-    plateau: plateau_lib.Plateau | None,
+    plateau: plateau_lib.Plateau | None = None,
+    workers: workers_lib.Workers | None = None,
+    stop: interruption.StopRequest | None = None,
   ):
     """Restores the last checkpoint of `workdir` where there is one.
 
     Args:
       trainer: the inner step, its variables created.
       options: the cut.
-      workdir: gets `checkpoints/`, `best/`, `summaries/`, `history.jsonl`.
+      workdir: gets `checkpoints/`, `best/`, `summaries/`, `history.jsonl` and
+        `timing.jsonl`.
       plateau: ends the stage early; None never does.
+      workers: the processes that train together; None is this one alone.
+      stop: may end training early, with a checkpoint.
+
+    Raises:
+      DataError: no checkpoint can be read, the newest is another network's,
+        or workers don't see the same ones.
     """
     self._trainer = trainer
     self._options = options
     self._workdir = workdir
     self._plateau = plateau
-    self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
-    if plateau is not None:
-      plateau.build()
-    self._checkpoints = self._manager(self._state(), warm_start.LAST)
-    self._best_checkpoints = self._manager(
-      tf.train.Checkpoint(parts=_parts(trainer), step=trainer.global_step),
-      warm_start.BEST,
+    self._workers = workers or workers_lib.Workers()
+    self._stop = stop or interruption.StopRequest()
+    self._state = state_lib.State(
+      trainer=trainer,
+      plateau=plateau,
+      workdir=workdir,
+      keep_checkpoints=options.keep_checkpoints,
+      workers=self._workers,
     )
-    path = self._checkpoints.latest_checkpoint
-    if path is not None:
-      self._checkpoints.checkpoint.restore(path).assert_consumed()
-    self.first_step = int(trainer.global_step.numpy())
-    self._history = history_lib.History(
-      files.join(workdir, history_lib.FILE_NAME), first_step=self.first_step
-    )
+    self.first_step = self.step
 
   @property
-  def finished(self) -> bool:
-    """Whether the stage has run its steps or has levelled off."""
-    level = self._plateau is not None and self._plateau.is_level(self.step)
-    return self.step >= self._options.train_steps or level
+  def step(self) -> int:
+    """The step that training is at."""
+    return self._state.step
+
+  @property
+  def ended(self) -> str | None:
+    """Why there are no more steps: "steps", "level", or None: there are."""
+    if self.step >= self._options.train_steps:
+      return "steps"
+    if self._plateau is not None and self._plateau.is_level:
+      return "level"
+    return None
 
   def run(
     self, *, validate: Validate | None, progress: progress_lib.Progress
   ) -> None:
     """Trains to the end; validates and checkpoints at each interval.
 
+    Args:
+      validate: measures the network; asked between batches whether to stop.
+      progress: what a person sees.
+
     Raises:
       DataError: the loss is not finite; the last checkpoint stays.
+      Interrupted: a stop was requested; the checkpoint is written.
     """
-    controller = self._controller(progress)
-    progress.start(self.step)
-    if self.first_step == 0 and not self._checkpoints.latest_checkpoint:
-      self._save()
-    while not self.finished:
-      interval = self._options.validation_steps
-      stop = (self.step // interval + 1) * interval
-      with _quiet_orbit():
-        controller.train(
-          min(stop, self._options.train_steps), checkpoint_at_completion=False
+    self._progress = progress
+    self._open_files()
+    progress.start(self.step, self._waited_s())
+    while True:
+      self._summarize()
+      is_whole = self._validate(validate)
+      self._summarize()  # Of the steps before a validation that is the last.
+      ended = self.ended if is_whole else None
+      asked = self._is_asked()
+      if asked or ended or self.step % self._checkpoint_steps == 0:
+        self._save()
+      if ended:
+        return
+      if asked:
+        seconds = self._progress.measure(self.step).seconds
+        self._records.other_time(self.step, "train", seconds)
+        raise interruption.Interrupted(
+          f"{self._workdir}: stopped at step {self.step}, its checkpoint is "
+          f"written; run the same command to go on"
         )
-      if validate is not None:
-        self._validate(validate, controller, progress)
-      self._save()
-      progress.start(self.step)
+      self._advance()
 
   @property
-  def step(self) -> int:
-    """The step that training is at."""
-    return int(self._trainer.global_step.numpy())
+  def _checkpoint_steps(self) -> int:
+    options = self._options
+    return options.checkpoint_steps or options.validation_steps
 
-  def _state(self) -> tf.train.Checkpoint:
-    extra: dict[str, Any] = {}
-    if self._plateau is not None:
-      extra["plateau"] = self._plateau
-    return tf.train.Checkpoint(
-      parts=_parts(self._trainer),
-      optimizers=tf.train.Checkpoint(
-        **{f"o{i}": o for i, o in enumerate(self._trainer.optimizers)}
-      ),
-      step=self._trainer.global_step,
-      best=self._best,
-      **extra,
+  def _open_files(self) -> None:
+    """Only the chief writes; the others' records go nowhere."""
+    self._records = records.Records(
+      self._workdir if self._workers.is_chief else None,
+      summarized=int(self._state.summarized.numpy()),
+      validated=int(self._state.validated.numpy()),
     )
-
-  def _manager(
-    self, checkpoint: tf.train.Checkpoint, which: str
-  ) -> tf.train.CheckpointManager:
-    return tf.train.CheckpointManager(
-      checkpoint,
-      files.join(self._workdir, warm_start.FOLDERS[which]),
-      max_to_keep=(
-        1 if which == warm_start.BEST else self._options.keep_checkpoints
-      ),
-      step_counter=self._trainer.global_step,
-      checkpoint_interval=1,
-    )
-
-  def _controller(self, progress: progress_lib.Progress) -> orbit.Controller:
     with _quiet_orbit():
-      return orbit.Controller(
+      self._controller = orbit.Controller(
         global_step=self._trainer.global_step,
         trainer=self._trainer,
-        steps_per_loop=self._options.summary_steps,
-        summary_dir=files.join(self._workdir, "summaries"),
-        train_actions=[lambda output: self._after_loop(output, progress)],
+        steps_per_loop=(
+          self._options.steps_per_loop or self._options.summary_steps
+        ),
+        train_actions=[self._after_loop],
       )
 
-  def _after_loop(
-    self, output: Mapping[str, Any], progress: progress_lib.Progress
-  ) -> None:
+  def _advance(self) -> None:
+    """Trains to the next boundary, or to where a stop was requested."""
+    options = self._options
+    every = (
+      options.summary_steps,
+      options.validation_steps,
+      self._checkpoint_steps,
+    )
+    boundary = min((self.step // n + 1) * n for n in every)
+    self._progress.resume()
+    with _quiet_orbit(), contextlib.suppress(interruption.Stopped):
+      self._controller.train(
+        min(boundary, options.train_steps), checkpoint_at_completion=False
+      )
+    self._progress.pause()
+
+  def _after_loop(self, output: Mapping[str, Any]) -> None:
+    """Orbit would call a trainer again and again that has ended early."""
     del output
+    if self._is_asked():
+      raise interruption.Stopped
+
+  def _is_asked(self) -> bool:
+    """Whether any worker is asked to stop; all of them call it."""
+    return self._workers.any(self._stop.requested)
+
+  def _summarize(self) -> None:
+    """Writes the row of the steps since the last one, where it is due."""
+    step = self.step
+    due = step % self._options.summary_steps == 0 or self.ended
+    if not due or self._state.is_summarized():
+      return
     values = self._trainer.take_sums()
     for name, value in values.items():
-      if not math.isfinite(value):
-        raise errors.DataError(
-          f"{self._workdir}: {name} is {value} at step {self.step}; the last "
-          f"checkpoint is kept: lower the learning rate or check the data"
-        )
-    self._history.append(step=self.step, split="train", values=values)
-    progress.report(self.step, values)
+      self._state.require_finite(name, value)
+    values |= self._trainer.learning_rates()
+    speed = self._progress.measure(step, self._waited_s())
+    self._records.train(step, values, speed)
+    self._progress.report(step, values, speed)
     for name, value in values.items():
       if name.endswith("/collapsed") and value > _COLLAPSED:
-        progress.warn(
+        self._progress.warn(
           f"{name} is {value:.2f}: the loss sits at the margin, since all "
           f"embeddings are nearly equal; lower the learning rate"
         )
-    plateau = self._plateau
-    if plateau is not None and not plateau.measure.startswith("validation/"):
-      self._update_plateau(plateau, plateau.measure, values)
+    self._state.summarized.assign(step)
+    if self._plateau is not None and not self._plateau.needs_validation:
+      self._plateau.update(step, values[self._plateau.measure])
 
-  def _validate(
-    self,
-    validate: Validate,
-    controller: orbit.Controller,
-    progress: progress_lib.Progress,
-  ) -> None:
-    values = dict(validate(self._trainer.embedder))
-    self._history.append(step=self.step, split="validation", values=values)
-    controller.summary_manager.write_summaries(
-      {f"validation/{name}": value for name, value in values.items()}
-    )
-    plateau = self._plateau
-    if plateau is not None and plateau.measure.startswith("validation/"):
-      name = plateau.measure.removeprefix("validation/")
-      self._update_plateau(plateau, name, values)
+  def _validate(self, validate: Validate | None) -> bool:
+    """Validates where it is due; False where a stop request prevents it."""
+    step = self.step
+    due = step and (step % self._options.validation_steps == 0 or self.ended)
+    if validate is None or not due or self._state.is_validated():
+      return True
+    if self._is_asked():
+      return False
+    # One of several workers cannot leave the others alone.
+    alone = self._workers.count == 1
+    start = time.monotonic()
+    try:
+      values = validate(
+        self._trainer.embedder, lambda: alone and self._stop.requested
+      )
+    except interruption.Stopped:
+      return False
+    values = self._agreed(values)
+    seconds = time.monotonic() - start
+    self._records.validation(step, values, seconds)
+    self._progress.report_validation(step, values, seconds)
+    if self._plateau is not None and self._plateau.needs_validation:
+      self._plateau.update(step, self._watched(values))
+    self._state.validated.assign(step)
+    self._keep_best(values)
+    return True
+
+  def _agreed(self, values: Mapping[str, float]) -> dict[str, float]:
+    """The same on all workers, to the bit: decisions follow from them."""
+    agreed = {}
+    for name in sorted(values):
+      bits = int(np.float64(values[name]).view(np.int64))
+      bits = self._workers.extremes(bits)[1]
+      agreed[name] = float(np.int64(bits).view(np.float64))
+    return agreed
+
+  def _watched(self, values: Mapping[str, float]) -> float:
+    assert self._plateau is not None
+    name = self._plateau.measure.removeprefix(plateau_lib.VALIDATION)
+    if name not in values:
+      raise errors.ConfigError(
+        f"Plateau.measure {self._plateau.measure!r}: the validation gives "
+        f"only {', '.join(sorted(values)) or 'no measures'}"
+      )
+    return values[name]
+
+  def _keep_best(self, values: Mapping[str, float]) -> None:
     score = values.get(self._options.best_measure)
     if score is None:
-      progress.warn(
+      self._progress.warn(
         f"validation gives no {self._options.best_measure!r} "
         f"(LoopOptions.best_measure) but {', '.join(sorted(values)) or 'none'}"
         f": no best checkpoint is kept, the last one will be used"
       )
-    elif score > float(self._best.numpy()):
-      self._best.assign(score)
-      self._best_checkpoints.save(checkpoint_number=self.step)
-
-  def _update_plateau(
-    self,
-    plateau: plateau_lib.Plateau,
-    name: str,
-    values: Mapping[str, float],
-  ) -> None:
-    if name not in values:
-      raise errors.ConfigError(
-        f"Plateau.measure {plateau.measure!r}: there are only "
-        f"{', '.join(sorted(values)) or 'no measures'}"
-      )
-    plateau.update(self.step, values[name])
+    else:
+      self._state.keep_best(score)
 
   def _save(self) -> None:
-    self._checkpoints.save(checkpoint_number=self.step)
+    start = time.monotonic()
+    if self._state.save():
+      seconds = time.monotonic() - start
+      self._records.other_time(self.step, "checkpoint", seconds)
 
-
-def _parts(trainer: trainer_lib.Trainer) -> tf.train.Checkpoint:
-  return tf.train.Checkpoint(**trainer.embedder.parts)
+  def _waited_s(self) -> float:
+    return float(self._trainer.input_wait_s.numpy())
 
 
 @contextlib.contextmanager
 def _quiet_orbit() -> Iterator[None]:
   """Orbit prints its own lines to standard output; ours say more."""
-  with contextlib.redirect_stdout(io.StringIO()):
-    yield
+  verbosity = logging.get_verbosity()
+  logging.set_verbosity(logging.ERROR)
+  try:
+    with contextlib.redirect_stdout(io.StringIO()):
+      yield
+  finally:
+    logging.set_verbosity(verbosity)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import tensorflow as tf
 
 from music_embed.core import errors
+
+VALIDATION = "validation/"
+"""Begins the names of validation measures."""
 
 
 class Plateau(tf.Module):
@@ -26,7 +30,7 @@ class Plateau(tf.Module):
     min_relative_change: float = 0.01,
     smoothing: float = 0.9,
     min_steps: int = 0,
-    mode: str = "min",
+    mode: str | None = None,
   ):
     """Creates the watcher.
 
@@ -37,16 +41,26 @@ class Plateau(tf.Module):
       min_relative_change: smallest relative betterment that counts.
       smoothing: weight of the past in the smoothed value, in [0, 1).
       min_steps: never level before this step.
-      mode: "min" for losses, "max" for scores.
+      mode: "min" where lower is better, "max" where higher is; None takes
+        "min" for losses and "max" for measures of the validation.
 
     Raises:
-      ValueError: `mode` or `smoothing` is out of range.
+      ConfigError: a value is out of range, or `mode` cannot be told from the
+        measure.
     """
     super().__init__(name="plateau")
-    if mode not in ("min", "max"):
-      raise ValueError(f"Plateau.mode must be 'min' or 'max', not {mode!r}")
-    if not 0 <= smoothing < 1:
-      raise ValueError(f"Plateau.smoothing must be in [0, 1), not {smoothing}")
+    if mode is None:
+      mode = _mode_of(measure)
+    _require(mode in ("min", "max"), "mode", "'min' or 'max'", mode)
+    _require(0 <= smoothing < 1, "smoothing", "in [0, 1)", smoothing)
+    _require(patience_steps >= 1, "patience_steps", "1 or more", patience_steps)
+    _require(min_steps >= 0, "min_steps", "0 or more", min_steps)
+    _require(
+      min_relative_change >= 0,
+      "min_relative_change",
+      "0 or more",
+      min_relative_change,
+    )
     self.measure = measure
     self._patience_steps = patience_steps
     self._min_relative_change = min_relative_change
@@ -59,16 +73,46 @@ class Plateau(tf.Module):
     self.smoothed = tf.Variable(math.nan, dtype=tf.float64, trainable=False)
     self.best = tf.Variable(math.inf, dtype=tf.float64, trainable=False)
     self.best_step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self.last_step = tf.Variable(0, dtype=tf.int64, trainable=False)
 
-  def require_training_measure(self) -> None:
-    """Checks that the measure needs no validation.
+  @property
+  def needs_validation(self) -> bool:
+    """Whether the measure is one of the validation."""
+    return self.measure.startswith(VALIDATION)
+
+  def check(
+    self,
+    *,
+    train_measures: Collection[str],
+    summary_steps: int,
+    validation_steps: int | None,
+  ) -> None:
+    """Checks that the stage gives what the rule watches, often enough.
+
+    Args:
+      train_measures: names of the history's training rows.
+      summary_steps: steps between those.
+      validation_steps: steps between validations; None where there are none.
 
     Raises:
-      ConfigError: it does.
+      ConfigError: the measure is unknown, needs a validation that the stage
+        lacks, or comes less often than the patience lasts.
     """
-    if self.measure.startswith("validation/"):
+    if self.needs_validation and validation_steps is None:
       raise errors.ConfigError(
         f"Plateau.measure is {self.measure!r}, but the stage has no validation"
+      )
+    if not self.needs_validation and self.measure not in train_measures:
+      raise errors.ConfigError(
+        f"Plateau.measure {self.measure!r}: there are only "
+        f"{', '.join(sorted(train_measures))}, and {VALIDATION}..."
+      )
+    every = validation_steps if self.needs_validation else summary_steps
+    if every is not None and self._patience_steps < every:
+      raise errors.ConfigError(
+        f"Plateau.patience_steps is {self._patience_steps}, but "
+        f"{self.measure!r} comes every {every} steps: it would be level at "
+        f"the second value"
       )
 
   def update(self, step: int, value: float) -> bool:
@@ -81,6 +125,7 @@ class Plateau(tf.Module):
     Returns:
       True when the stage should end.
     """
+    self.last_step.assign(step)
     signed = self._sign * value
     previous = float(self.smoothed.numpy())
     if not math.isnan(previous):
@@ -91,11 +136,28 @@ class Plateau(tf.Module):
     if not math.isfinite(best) or signed < best - margin:
       self.best.assign(signed)
       self.best_step.assign(step)
-    return self.is_level(step)
+    return self.is_level
 
-  def is_level(self, step: int) -> bool:
-    """Whether patience has run out at `step`; never without a value."""
+  @property
+  def is_level(self) -> bool:
+    """Whether patience had run out at the last value; never without one."""
     if math.isnan(float(self.smoothed.numpy())):
       return False
+    step = int(self.last_step.numpy())
     waited = step - int(self.best_step.numpy())
     return step >= self._min_steps and waited >= self._patience_steps
+
+
+def _mode_of(measure: str) -> str:
+  if measure.endswith("loss"):
+    return "min"
+  if measure.startswith(VALIDATION):
+    return "max"
+  raise errors.ConfigError(
+    f"Plateau.mode: say whether 'min' or 'max' of {measure!r} is better"
+  )
+
+
+def _require(holds: bool, name: str, what: str, value: object) -> None:
+  if not holds:
+    raise errors.ConfigError(f"Plateau.{name} must be {what}, not {value!r}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tf_keras
 
 from music_embed.core import errors, files
+from music_embed.training import checkpoints
 
 LAST = "last"
 BEST = "best"
@@ -46,8 +48,12 @@ class WarmStart:
 
 
 def latest(workdir: str, which: str) -> str | None:
-  """Prefix of a run's last or best checkpoint; None where there is none."""
-  return tf.train.latest_checkpoint(files.join(workdir, FOLDERS[which]))
+  """Prefix of a run's last or best complete checkpoint; None without one.
+
+  Raises:
+    DataError: there are only damaged ones.
+  """
+  return checkpoints.newest(files.join(workdir, FOLDERS[which]))
 
 
 def checkpoint_path(workdir: str, which: str) -> str:
@@ -58,22 +64,17 @@ def checkpoint_path(workdir: str, which: str) -> str:
   """
   if which not in FOLDERS:
     raise errors.ConfigError(f"checkpoint must be 'last' or 'best': {which!r}")
-  path = latest(workdir, which)
+  path = checkpoints.newest(files.join(workdir, FOLDERS[which]), _warn)
   if path is None:
     raise errors.ConfigError(
       f"{files.join(workdir, FOLDERS[which])}: no checkpoint; train that stage "
       f"first, or correct the directory"
     )
-  if step_of(path) == 0:
+  if checkpoints.step_of(path) == 0:
     raise errors.ConfigError(
       f"{workdir}: only the initial weights are there; train it first"
     )
   return path
-
-
-def step_of(path: str) -> int:
-  """The training step of a checkpoint's prefix."""
-  return int(path.rsplit("-", 1)[1])
 
 
 def load_parts(parts: Mapping[str, tf_keras.layers.Layer], path: str) -> None:
@@ -85,14 +86,23 @@ def load_parts(parts: Mapping[str, tf_keras.layers.Layer], path: str) -> None:
 
   Raises:
     ConfigError: the checkpoint lacks a part, or holds it in another shape.
+    DataError: the checkpoint is damaged.
   """
   for name, layer in parts.items():
     checkpoint = tf.train.Checkpoint(parts=tf.train.Checkpoint(**{name: layer}))
     try:
-      status = checkpoint.restore(path)
+      status = checkpoint.read(path)
       status.assert_existing_objects_matched().expect_partial()
+    except checkpoints.UNREADABLE as error:
+      raise errors.DataError(
+        f"{path}: this checkpoint is damaged ({error.message.splitlines()[0]})"
+      ) from error
     except (AssertionError, ValueError) as error:
       reason = " ".join(str(error).split())[:300]
       raise errors.ConfigError(
         f"{path}: part {name!r} does not fit this network ({reason})"
       ) from error
+
+
+def _warn(message: str) -> None:
+  print(f"WARNING: {message}", file=sys.stderr, flush=True)

@@ -111,7 +111,7 @@ def test_a_run_leaves_checkpoints_history_settings_and_summaries(undisturbed):
 def test_an_interrupted_run_ends_bit_for_bit_as_an_undisturbed_one(
   stop_at, undisturbed, tiny_dataset, tmp_path, monkeypatch
 ):
-  def interrupt(self, step, values):
+  def interrupt(self, step, *values):
     del self, values
     if step == stop_at:
       raise KeyboardInterrupt
@@ -205,8 +205,9 @@ def test_a_plateau_ends_the_stage(tiny_dataset, tmp_path):
   )
   rows = history.read(str(tmp_path / "history.jsonl"))
   # Step 1 sets the best; nothing is a million times better: level at step 3,
-  # noticed at the next validation.
-  assert rows[-1]["step"] == 4
+  # where a last validation is made.
+  assert [row["step"] for row in rows] == [1, 2, 2, 3, 3]
+  assert files.read_json(str(tmp_path / "finished.json"))["ended_by"] == "level"
 
 
 def test_two_replicas_train(tiny_dataset, tmp_path, mirrored):
@@ -239,11 +240,11 @@ def test_a_batch_that_does_not_divide_is_named_before_anything_is_written(
 def test_a_plateau_on_a_measure_that_there_is_not_is_named(
   tiny_dataset, tmp_path
 ):
-  with pytest.raises(errors.ConfigError, match=r"'triplet/los'.*triplet/loss"):
+  with pytest.raises(errors.ConfigError, match=r"'triplex/loss'.*triplet/loss"):
     _train(
       tiny_dataset,
       tmp_path,
-      plateau=plateau.Plateau(measure="triplet/los", patience_steps=1),
+      plateau=plateau.Plateau(measure="triplex/loss", patience_steps=1),
     )
 
 
@@ -258,7 +259,7 @@ def test_a_best_measure_that_there_is_not_is_said(
 def test_a_run_that_never_trained_cannot_start_another(
   tiny_dataset, tmp_path, monkeypatch
 ):
-  def interrupt(self, step, values):
+  def interrupt(self, step, *values):
     raise KeyboardInterrupt
 
   with monkeypatch.context() as context:

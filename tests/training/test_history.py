@@ -3,7 +3,7 @@ from music_embed.training import history as history_lib
 
 def test_rows_come_back_in_order(tmp_path):
   path = str(tmp_path / "history.jsonl")
-  history = history_lib.History(path, first_step=0)
+  history = history_lib.History(path, first_step=0, validated_step=0)
   history.append(step=10, split="train", values={"loss": 2.0})
   history.append(step=10, split="validation", values={"link_ap": 0.5})
   assert history_lib.read(path) == [
@@ -14,11 +14,34 @@ def test_rows_come_back_in_order(tmp_path):
 
 def test_resuming_drops_rows_that_will_be_measured_again(tmp_path):
   path = str(tmp_path / "history.jsonl")
-  history = history_lib.History(path, first_step=0)
+  history = history_lib.History(path, first_step=0, validated_step=0)
   for step in (10, 20, 30):
     history.append(step=step, split="train", values={"loss": 1.0})
-  history_lib.History(path, first_step=20)
+  history_lib.History(path, first_step=20, validated_step=20)
   assert [row["step"] for row in history_lib.read(path)] == [10, 20]
+
+
+def test_an_interrupted_validation_is_measured_again(tmp_path):
+  path = str(tmp_path / "history.jsonl")
+  history = history_lib.History(path, first_step=0, validated_step=0)
+  for step in (10, 20):
+    history.append(step=step, split="train", values={"loss": 1.0})
+    history.append(step=step, split="validation", values={"link_ap": 0.5})
+  history_lib.History(path, first_step=20, validated_step=10)
+  rows = [(row["step"], row["split"]) for row in history_lib.read(path)]
+  assert rows == [(10, "train"), (10, "validation"), (20, "train")]
+
+
+def test_seconds_of_all_parts_are_summed_also_of_what_was_done_twice(tmp_path):
+  path = tmp_path / "timing.jsonl"
+  first = history_lib.Timing(str(path))
+  first.append(step=10, part="train", seconds=2.0, windows_per_s=5.0)
+  first.append(step=20, part="train", seconds=3.0)
+  with open(path, "a") as file:
+    file.write('{"step": 30, "par')
+  again = history_lib.Timing(str(path))
+  again.append(step=20, part="train", seconds=3.5)
+  assert history_lib.total_seconds(str(path)) == 8.5
 
 
 def test_a_half_written_last_row_is_left_out(tmp_path):

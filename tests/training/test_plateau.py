@@ -3,6 +3,7 @@ import math
 import pytest
 import tensorflow as tf
 
+from music_embed.core import errors
 from music_embed.training import plateau as plateau_lib
 
 
@@ -67,9 +68,70 @@ def test_its_state_is_saved_and_restored_with_a_checkpoint(tmp_path):
   assert int(other.best_step.numpy()) == 10
 
 
+def test_it_stays_as_it_was_at_its_last_value(tmp_path):
+  """A run that is interrupted between two values must not end there."""
+  plateau = _plateau(patience_steps=15)
+  assert not plateau.update(10, 1.0)
+  assert not plateau.update(20, 1.0)
+  assert not plateau.is_level
+  assert plateau.update(30, 1.0)
+  assert plateau.is_level
+
+
+def test_losses_fall_and_validation_measures_rise():
+  falling = _plateau(measure="triplet/loss", patience_steps=10)
+  rising = _plateau(measure="validation/link_ap", patience_steps=10)
+  for step, value in ((10, 1.0), (20, 2.0)):
+    falling.update(step, value)
+    rising.update(step, value)
+  assert falling.is_level
+  assert not rising.is_level
+
+
 @pytest.mark.parametrize(
-  "wrong", [{"mode": "least"}, {"smoothing": 1.0}, {"smoothing": -0.1}]
+  "wrong",
+  [
+    {"mode": "least"},
+    {"smoothing": 1.0},
+    {"smoothing": -0.1},
+    {"patience_steps": 0},
+    {"min_steps": -1},
+    {"min_relative_change": -0.5},
+    {"measure": "triplet/mined"},  # More or less of it: who knows.
+  ],
 )
 def test_options_out_of_range_are_refused(wrong):
-  with pytest.raises(ValueError, match=next(iter(wrong))):
+  culprit = "mode" if "measure" in wrong else next(iter(wrong))
+  with pytest.raises(errors.ConfigError, match=f"Plateau.{culprit}"):
     _plateau(**wrong)
+
+
+@pytest.mark.parametrize(
+  ("rule", "given", "culprit"),
+  [
+    ({"measure": "a/loss"}, {}, "'a/loss': there are only triplet/loss"),
+    (
+      {"measure": "validation/x"},
+      {"validation_steps": None},
+      "'validation/x', but the stage has no validation",
+    ),
+    (
+      {"measure": "triplet/loss", "patience_steps": 9},
+      {},
+      "patience_steps is 9, but 'triplet/loss' comes every 10",
+    ),
+    (
+      {"measure": "validation/x", "patience_steps": 99},
+      {},
+      "patience_steps is 99, but 'validation/x' comes every 100",
+    ),
+  ],
+)
+def test_a_rule_that_the_stage_cannot_follow_is_refused(rule, given, culprit):
+  stage = {
+    "train_measures": ("triplet/loss",),
+    "summary_steps": 10,
+    "validation_steps": 100,
+  }
+  with pytest.raises(errors.ConfigError, match=culprit):
+    _plateau(**rule).check(**{**stage, **given})
