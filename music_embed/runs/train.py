@@ -124,6 +124,7 @@ def train(
         validation_steps=None if validation is None else loop.validation_steps,
       )
     windows = _windows_per_step(tasks, data, seed, replicas)
+    workdir_lib.check_batch(workdir, windows)
     if dry_run:
       _describe(embedder, tasks, loop, windows, texts)
       return
@@ -131,7 +132,7 @@ def train(
       files.make_dirs(workdir)
       lock = files.join(workdir, "lock")
       stack.enter_context(files.exclusive(lock, workdir))
-      workdir_lib.write(workdir, texts, data)
+      workdir_lib.write(workdir, texts, data, windows)
     stop = interruption.StopRequest(trainer.stop_request)
     stage = loop_lib.Loop(
       trainer=trainer,
@@ -282,7 +283,9 @@ def _check(
   augment: Augment | None,
 ) -> None:
   """Everything that can be known to be wrong before anything is built."""
-  workdir_lib.check_same_run(workdir, texts, data)
+  workdir_lib.check_same_run(workdir, texts)
+  if workdir_lib.has_begun(workdir):
+    workdir_lib.check_dataset(workdir, data)
   assumed = getattr(augment, "log_offset", None)
   offset = getattr(data.front_end, "log_offset", None)
   if assumed is not None and assumed != offset:

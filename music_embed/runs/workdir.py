@@ -8,7 +8,7 @@ from typing import Any
 
 from music_embed.core import errors, files
 from music_embed.data.records import prepared
-from music_embed.runs import runtime
+from music_embed.runs import runtime, same_run
 from music_embed.training import history, warm_start
 
 CONFIG_FILE = "config.gin"
@@ -52,34 +52,25 @@ def fingerprint(data: prepared.PreparedDataset) -> str:
   return files.sha256(files.join(data.directory, "manifest.json"))
 
 
-def check_same_run(
-  workdir: str, texts: RunTexts, data: prepared.PreparedDataset
-) -> None:
+def check_same_run(workdir: str, texts: RunTexts) -> None:
   """Checks that a directory is new, or holds the run that would go on.
 
   Raises:
-    ConfigError: it holds a run of another configuration or dataset, or is
-      not on a local disk.
+    ConfigError: it holds a run of another configuration, which the message
+      sets beside this one, or is not on a local disk.
   """
   files.require_local(workdir, "workdir")
   path = files.join(workdir, CONFIG_FILE)
   if not files.exists(path) or not has_begun(workdir):
     return
   with open(path, encoding="utf-8") as file:
-    before = file.read().splitlines()
-  now = texts.config.splitlines()
-  for old, new in zip(before, now, strict=False):
-    if old != new:
-      raise errors.ConfigError(
-        f"{path}: this directory holds a run with {old.strip()!r}, not "
-        f"{new.strip()!r}: choose another --workdir"
-      )
-  if len(before) != len(now):
+    before = file.read()
+  if lines := same_run.differences(before, texts.config):
+    shown = "".join(f"\n  {line}" for line in lines)
     raise errors.ConfigError(
-      f"{path}: this directory holds a run of another configuration: choose "
-      f"another --workdir"
+      f"{workdir}: holds a run of another configuration (- its own, + the one "
+      f"asked for): choose another --workdir{shown}"
     )
-  check_dataset(workdir, data)
 
 
 def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
@@ -101,8 +92,29 @@ def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
     )
 
 
+def check_batch(workdir: str, windows_per_step: int) -> None:
+  """Checks that a run goes on with the global batch that it was begun with.
+
+  Raises:
+    ConfigError: it would go on with another, as it does where the gin file's
+      batch is one replica's and there are more or fewer replicas now.
+  """
+  path = files.join(workdir, _RUN_FILE)
+  if not files.exists(path) or not has_begun(workdir):
+    return
+  before = files.read_json(path).get("windows_per_step", windows_per_step)
+  if before != windows_per_step:
+    raise errors.ConfigError(
+      f"{workdir}: this run has {before} windows in a global batch, not "
+      f"{windows_per_step}: correct the batch, or choose another --workdir"
+    )
+
+
 def write(
-  workdir: str, texts: RunTexts, data: prepared.PreparedDataset
+  workdir: str,
+  texts: RunTexts,
+  data: prepared.PreparedDataset,
+  windows_per_step: int,
 ) -> None:
   """Writes both gin texts, and the settings on which exactness depends.
 
@@ -117,7 +129,11 @@ def write(
   settings: dict[str, Any] = runtime.settings()
   path = files.join(workdir, _RUN_FILE)
   if not (files.exists(path) and has_begun(workdir)):
-    files.write_json(path, settings | {"dataset": fingerprint(data)})
+    begun = {
+      "dataset": fingerprint(data),
+      "windows_per_step": windows_per_step,
+    }
+    files.write_json(path, settings | begun)
     return
   before = files.read_json(path)
   for key, value in settings.items():

@@ -320,10 +320,33 @@ def test_a_dry_run_describes_and_writes_nothing(tiny_dataset, tmp_path, capsys):
 def test_a_run_of_another_configuration_is_not_continued(
   tiny_dataset, tmp_path
 ):
-  first = train.RunTexts("a = 1\n", "")
-  _train(tiny_dataset, tmp_path, steps=2, texts=first)
-  with pytest.raises(errors.ConfigError, match=r"'a = 1', not 'a = 2'"):
-    _train(tiny_dataset, tmp_path, texts=train.RunTexts("a = 2\n", ""))
+  def texts(rate, threads):
+    return train.RunTexts(
+      f"x.PartOptimizer.rate = {rate}\nx.configure.num_threads = {threads}\n"
+    )
+
+  _train(tiny_dataset, tmp_path, steps=2, texts=texts(0.1, 1))
+  before = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+  with pytest.raises(errors.ConfigError) as raised:
+    _train(tiny_dataset, tmp_path, texts=texts(0.2, 2))
+  assert str(raised.value).splitlines()[1:] == [
+    "  - x.PartOptimizer.rate = 0.1",
+    "  + x.PartOptimizer.rate = 0.2",
+  ]
+  after = sorted((p, p.stat().st_mtime_ns) for p in tmp_path.rglob("*"))
+  assert before == after
+  _train(tiny_dataset, tmp_path, steps=4, texts=texts(0.1, 2))
+
+
+def test_a_run_goes_on_with_its_own_global_batch_only(tiny_dataset, tmp_path):
+  source = triplets.TripletSource(batch_triplets=8)
+  _train(tiny_dataset, tmp_path, steps=2)
+  with pytest.raises(errors.ConfigError, match="12 windows .* not 24"):
+    _train(
+      tiny_dataset,
+      tmp_path,
+      tasks=[task.Task(triplet.TripletObjective(), source)],
+    )
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_checkpoint_kept(
