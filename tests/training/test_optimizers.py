@@ -1,6 +1,8 @@
 import math
 
+import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 from music_embed.core import errors
@@ -69,3 +71,25 @@ def test_a_part_with_two_optimizers_is_refused():
     optimizers_lib.check_parts(
       [_options(), _options()], {"backbone": 1}, {"backbone"}
     )
+
+
+def test_two_adams_of_one_rate_do_what_one_does_bit_for_bit():
+  # So a classifier's own Adam matters for its own rate only.
+  rng = np.random.default_rng(4)
+  start = [rng.normal(size=(3, 2)), rng.normal(size=5)]
+  gradients = [[rng.normal(size=x.shape) for x in start] for _ in range(5)]
+
+  def trained(groups):
+    variables = [tf.Variable(x, dtype=tf.float32) for x in start]
+    adams = [_options(learning_rate=1e-2).create() for _ in groups]
+    for step in gradients:
+      for adam, group in zip(adams, groups, strict=True):
+        adam.apply_gradients(
+          [(tf.constant(step[i], tf.float32), variables[i]) for i in group]
+        )
+    return [v.numpy() for v in variables]
+
+  one, two = trained([[0, 1]]), trained([[0], [1]])
+  for a, b, first in zip(one, two, start, strict=True):
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - first).min() > 1e-3
