@@ -35,6 +35,7 @@ def adapted(
   *,
   replicas: int = 1,
   options: InputOptions | None = None,
+  is_remote: bool = False,
 ) -> list[task_lib.Task]:
   """The tasks with their sources made fit for a machine.
 
@@ -42,13 +43,20 @@ def adapted(
     tasks: the stage's terms.
     replicas: what each source's batch is multiplied by.
     options: for all sources; None leaves each its own.
+    is_remote: whether the machine's hosts run none of our Python.
 
   Raises:
-    ConfigError: a source's batches cannot be made larger.
+    ConfigError: a source's batches cannot be made larger, or not there.
   """
   found = []
   for task in tasks:
     source = task.source
+    if is_remote and source.runs_python:
+      raise errors.ConfigError(
+        f"{type(source).__name__} runs Python where batches are made, which a "
+        f"TPU's remote hosts cannot: write them with launch/materialize.py, "
+        f"and train with MaterializedSource"
+      )
     if replicas > 1:
       source = source.scaled(replicas)
     if options is not None:

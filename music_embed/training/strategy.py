@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -153,6 +154,11 @@ class Tpu:
   zone: str | None = None
   project: str | None = None
 
+  @property
+  def is_remote(self) -> bool:
+    """Whether batches are made on hosts that run none of our Python."""
+    return self.name != LOCAL
+
   def create(self) -> tf.distribute.Strategy:
     """The tf.distribute strategy; connects to the TPU and initialises it.
 
@@ -164,7 +170,7 @@ class Tpu:
       resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
         tpu=self.name, zone=self.zone, project=self.project
       )
-      if self.name != LOCAL:
+      if self.is_remote:
         tf.config.experimental_connect_to_cluster(resolver)
       tf.tpu.experimental.initialize_tpu_system(resolver)
       return tf.distribute.TPUStrategy(resolver)
@@ -184,6 +190,11 @@ class Tpu:
 
 
 Placement = OneDevice | Mirrored | MultiWorker | Tpu
+
+
+def compiles(strategy: Any) -> bool:
+  """Whether XLA is to compile the training step of a strategy of these."""
+  return isinstance(strategy, Placement) and strategy.compiles()
 
 
 @functools.cache

@@ -12,7 +12,13 @@ from music_embed.objectives import base
 
 
 class Source(Protocol):
-  """Gives global batches; batch s is a pure function of (seed, s)."""
+  """Gives global batches; batch s is a pure function of (seed, s).
+
+  Attributes:
+    runs_python: whether making a batch takes Python, not TensorFlow alone.
+  """
+
+  runs_python: bool
 
   def scaled(self, replicas: int) -> Self:
     """The source whose global batch is as many times this one's."""

@@ -52,6 +52,8 @@ class StepSource(abc.ABC):
   global batches into slices.
   """
 
+  runs_python = True
+
   def __init__(self, *, num_parallel_calls: int, prefetch_batches: int) -> None:
     """Sets what has no influence on the batches.
 

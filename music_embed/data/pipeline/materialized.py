@@ -24,6 +24,8 @@ class MaterializedSource:
   which object stores are good at.
   """
 
+  runs_python = False
+
   def __init__(
     self,
     *,
