@@ -210,7 +210,8 @@ class ShardedLabelSoftmaxObjective(base.Objective):
       embedding: this replica's, [batch, dim].
       label_ids: this replica's, int32 [batch, max_labels], padded with -1.
       training: whether `head.updater`, if any, is applied, and the loss has
-        a gradient (with respect to `embedding`).
+        a gradient (with respect to `embedding`). Whoever makes the step has
+        called the updater's `begin_step` before.
       weight: factor of the loss in the stage's sum, for the head's update.
 
     Returns:
@@ -291,8 +292,6 @@ def _train(
     [global batch, dim], summed over replicas.
   """
   updater = head.updater
-  if updater is not None:
-    updater.begin_step()
   total = tf.zeros_like(embedding)
   after: list[Any] = []
   for block, contents in head.blocks(after):

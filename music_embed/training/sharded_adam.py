@@ -86,7 +86,7 @@ class ShardedAdam(tf.__internal__.tracking.Trackable):
     return tf.convert_to_tensor(self._optimizer.learning_rate)
 
   def begin_step(self) -> None:
-    """Starts an update, in each replica; then `apply` every block once."""
+    """Starts an update, in each replica; call it before the objective."""
     self._step.rate = self.learning_rate
     with tf.control_dependencies([self._step.rate]):
       self._step.count = tf.convert_to_tensor(self.iterations.assign_add(1))

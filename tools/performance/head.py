@@ -211,6 +211,7 @@ def _replica_step(way: str, num_labels: int) -> Callable[[Any, Any], Any]:
     own_objective = sharded_label_softmax.ShardedLabelSoftmaxObjective()
 
     def own_step(embedding: Any, label_ids: Any) -> Any:
+      sharded.updater.begin_step()
       with tf.GradientTape() as tape:
         tape.watch(embedding)
         loss, _ = own_objective.from_embeddings(

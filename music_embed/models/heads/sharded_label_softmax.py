@@ -35,7 +35,8 @@ class ShardedLabelSoftmaxHead(label_softmax.LabelSoftmaxHead):
     kernel: rows [num_labels, dim].
     bias: rows [num_labels], or None.
     updater: None (the head is frozen), or what trains the blocks:
-      `begin_step()`, then `apply(block, d_kernel, d_bias)` for each.
+      `begin_step()` once a step and replica, then, by the objective,
+      `apply(block, d_kernel, d_bias)` for each block.
   """
 
   gives_logits = False
