@@ -18,7 +18,7 @@ from music_embed.data.engines import base
 from music_embed.data.ingestion import job, shards, state
 from music_embed.data.ingestion import options as options_lib
 from music_embed.data.mining import (
-  graph_job,
+  graph_plan,
   ngram_counts,
   sanitize,
   splits,
@@ -42,7 +42,7 @@ def prepare(
   split_options: splits.SplitOptions | None = None,
   vocabulary_options: vocabulary.VocabularyOptions | None = None,
   graph_options: sanitize.GraphOptions | None = None,
-  graph_sizes: graph_job.Sizes | None = None,
+  graph_sizes: graph_plan.Sizes | None = None,
 ) -> manifest.Manifest:
   """Prepares a dataset.
 
@@ -105,7 +105,7 @@ def prepare(
       output=os.path.abspath(output),
       request=request,
       options=options,
-      sizes=graph_sizes or graph_job.Sizes(),
+      sizes=graph_sizes or graph_plan.Sizes(),
     )
   _say(_summary(output, made))
   return made
@@ -119,7 +119,7 @@ def _prepare(
   output: str,
   request: dict[str, Any],
   options: options_lib.DatasetOptions,
-  sizes: graph_job.Sizes,
+  sizes: graph_plan.Sizes,
 ) -> manifest.Manifest:
   table = recordings_lib.read_recordings(recordings)
   used = _with_music(recordings, table, options.ingestion.min_music_share)

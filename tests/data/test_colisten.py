@@ -15,6 +15,7 @@ from music_embed.data.mining import (
   capping,
   colisten,
   graph_job,
+  graph_plan,
   hashing,
   sanitize,
 )
@@ -64,7 +65,7 @@ def _mine(
   *,
   engine: base.Engine | None = None,
   num_parts: int = 2,
-  sizes: graph_job.Sizes | None = None,
+  sizes: graph_plan.Sizes | None = None,
   indices: np.ndarray | None = None,
   **options: int,
 ) -> Mined:
@@ -74,18 +75,18 @@ def _mine(
   for part in range(num_parts):
     events.append(str(folder / f"events-{part}"))
     with segments.writing(
-      events[-1], graph_job.EVENT, graph_job.USER_PARTITIONS
+      events[-1], graph_plan.EVENT, graph_plan.USER_PARTITIONS
     ) as writer:
       for chunk in np.array_split(np.arange(part, len(users), num_parts), 2):
         graph_job.write_events(writer, _USERS[users[chunk]], recordings[chunk])
   if indices is None:
     indices = np.arange(_NUM_RECORDINGS)
-  job = graph_job.Job(
+  job = graph_plan.Job(
     folder=str(folder / "job"),
     num_recordings=_NUM_RECORDINGS,
     vertices_per_shard=-(-_NUM_RECORDINGS // _NUM_SHARDS),
     options=sanitize.GraphOptions(**options),
-    sizes=sizes or graph_job.Sizes(),
+    sizes=sizes or graph_plan.Sizes(),
   )
   counts = graph_job.mine(
     engine or local.LocalEngine(1),
@@ -177,7 +178,7 @@ def test_caps_keep_what_a_greedy_pass_over_all_edges_keeps(
     assert mined.counts["edges_dropped_by_cap"] == dropped > 0
 
 
-_TINY = graph_job.Sizes(
+_TINY = graph_plan.Sizes(
   events_per_task=50,
   entries_per_partition=150,
   pairs_per_task=500,
@@ -194,7 +195,7 @@ _TINY = graph_job.Sizes(
     {"sizes": _TINY},
     {"sizes": dataclasses.replace(_TINY, entries_per_partition=1)},
     {"sizes": dataclasses.replace(_TINY, entries_per_block=1)},
-    {"sizes": graph_job.Sizes(vertices_per_chunk=1)},
+    {"sizes": graph_plan.Sizes(vertices_per_chunk=1)},
     {"engine": 2, "sizes": _TINY},
     {"engine": 3},
   ],
@@ -345,7 +346,7 @@ def test_sizes_may_change_between_interruptions(
     _mine(folder, *_events(), engine=engine, **options)
   engine.left = 4
   with pytest.raises(KeyboardInterrupt):
-    _resume(folder / "0", {"sizes": graph_job.Sizes()}, engine)
+    _resume(folder / "0", {"sizes": graph_plan.Sizes()}, engine)
   assert _resume(folder / "0", options) == expected.counts
 
 
@@ -354,7 +355,7 @@ def _resume(
   options: dict[str, Any],
   engine: base.Engine | None = None,
 ) -> dict[str, int]:
-  job = graph_job.Job(
+  job = graph_plan.Job(
     folder=str(folder / "job"),
     num_recordings=_NUM_RECORDINGS,
     vertices_per_shard=-(-_NUM_RECORDINGS // _NUM_SHARDS),
@@ -374,4 +375,4 @@ def test_options_must_be_positive() -> None:
   with pytest.raises(errors.ConfigError, match=r"GraphOptions\.tau"):
     sanitize.GraphOptions(tau=0)
   with pytest.raises(errors.ConfigError, match=r"Sizes\.pairs_per_task"):
-    graph_job.Sizes(pairs_per_task=0)
+    graph_plan.Sizes(pairs_per_task=0)

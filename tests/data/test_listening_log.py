@@ -12,7 +12,7 @@ import pytest
 from music_embed.core import errors
 from music_embed.data.corpora import listening
 from music_embed.data.engines import local, segments
-from music_embed.data.mining import graph_job, hashing
+from music_embed.data.mining import graph_plan, hashing
 
 _IDS = ("a", "b", "c")
 
@@ -38,7 +38,7 @@ def _events(log: listening.ListeningLog) -> Counter[tuple[str, int]]:
   """How often each user listened to each position."""
   names = {hashing.hash64(0, "user", name): name for name in "uvw"}
   rows = segments.read(
-    log.events, range(graph_job.USER_PARTITIONS), graph_job.EVENT
+    log.events, range(graph_plan.USER_PARTITIONS), graph_plan.EVENT
   )
   return Counter((names[user], position) for user, position in rows.tolist())
 
@@ -61,7 +61,7 @@ def test_a_user_lies_in_one_partition_of_the_hash(
   assert sizes.sum() == 300
   for partition in np.flatnonzero(sizes):
     found = segments.read(
-      log.events, range(partition, partition + 1), graph_job.EVENT
+      log.events, range(partition, partition + 1), graph_plan.EVENT
     )
     assert (found["user"] >> np.uint64(54) == partition).all()
 

@@ -22,13 +22,13 @@ from music_embed.core import errors, files
 from music_embed.data import engines
 from music_embed.data.engines import spark
 from music_embed.data.ingestion import options as options_lib
-from music_embed.data.mining import graph_job, splits, vocabulary
+from music_embed.data.mining import graph_plan, splits, vocabulary
 from music_embed.data.records import prepared
 from music_embed.runs import prepare
 
 _MASTER = "local-cluster[2,1,2048]"
 _EXECUTOR = "CoarseGrainedExecutorBackend"
-_SIZES = graph_job.Sizes(
+_SIZES = graph_plan.Sizes(
   events_per_task=400,
   entries_per_partition=2_000,
   pairs_per_task=20_000,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from music_embed.core import files
 from music_embed.data.engines import local, segments
-from music_embed.data.mining import graph_job, hashing, sanitize
+from music_embed.data.mining import graph_job, graph_plan, hashing, sanitize
 
 NUM_EVENTS = 10_000_000
 NUM_USERS = 200_000
@@ -97,7 +97,7 @@ def write_segments(
   for part, rows in enumerate(np.array_split(np.arange(len(users)), num_parts)):
     paths.append(os.path.join(folder, f"events-{part:06d}"))
     with segments.writing(
-      paths[-1], graph_job.EVENT, graph_job.USER_PARTITIONS
+      paths[-1], graph_plan.EVENT, graph_plan.USER_PARTITIONS
     ) as writer:
       graph_job.write_events(writer, hashes[users[rows]], recordings[rows])
   return paths
@@ -137,12 +137,12 @@ def mine(
   Returns:
     What was kept and dropped.
   """
-  job = graph_job.Job(
+  job = graph_plan.Job(
     folder=folder,
     num_recordings=num_recordings,
     vertices_per_shard=100_000,
     options=sanitize.GraphOptions(),
-    sizes=graph_job.Sizes(),
+    sizes=graph_plan.Sizes(),
   )
   with local.LocalEngine(num_workers) as engine:
     return graph_job.mine(

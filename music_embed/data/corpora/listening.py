@@ -20,7 +20,7 @@ import numpy.typing as npt
 from music_embed.core import errors, files
 from music_embed.data.corpora import tables
 from music_embed.data.engines import base, resumable, segments
-from music_embed.data.mining import graph_job, hashing
+from music_embed.data.mining import graph_job, graph_plan, hashing
 
 REQUIRED = ("user_id", "recording_id")
 """Columns that a listening log must have."""
@@ -40,7 +40,7 @@ class ListeningLog:
   """A listening log that was read.
 
   Attributes:
-    events: segments of `graph_job.EVENT`, with positions of recordings.
+    events: segments of `graph_plan.EVENT`, with positions of recordings.
     num_rows: rows of the log.
     num_unknown: rows whose recording is not among those of the caller.
     num_broken: rows that could not be used.
@@ -225,7 +225,7 @@ def _spill(work: _Spill, task: tuple[int, _Part]) -> dict[str, Any]:
   named: list[tuple[int, str]] = []
   num_rows = num_unknown = num_broken = 0
   with segments.writing(
-    _segment(work.folder, number), graph_job.EVENT, graph_job.USER_PARTITIONS
+    _segment(work.folder, number), graph_plan.EVENT, graph_plan.USER_PARTITIONS
   ) as writer:
     for row in tables.read_rows(
       part.path,

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import multiprocessing
-import os
 import pickle
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from multiprocessing import connection
 from typing import Any
@@ -17,15 +12,10 @@ from typing import Any
 import tqdm
 
 from music_embed.core import errors
-from music_embed.data.engines import base
+from music_embed.data.engines import base, child
 
 _ATTEMPTS = 2
 _WORKER = "music_embed.data.engines.worker"
-_THREAD_VARIABLES = (
-  "OMP_NUM_THREADS",
-  "OPENBLAS_NUM_THREADS",
-  "MKL_NUM_THREADS",
-)
 
 
 class LocalEngine(base.Engine):
@@ -122,25 +112,11 @@ class LocalEngine(base.Engine):
       )
 
 
-class _Worker:
-  """One process and the connection to it."""
+class _Worker(child.Child):
+  """A process that runs tasks as they are sent."""
 
   def __init__(self) -> None:
-    self.connection, theirs = multiprocessing.Pipe()
-    environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, "1")
-    # What can be imported here can be imported there.
-    search = [os.path.abspath(entry) for entry in sys.path]
-    environment["PYTHONPATH"] = os.pathsep.join(search)
-    self._process = subprocess.Popen(
-      [sys.executable, "-m", _WORKER, str(theirs.fileno())],
-      env=environment,
-      pass_fds=[theirs.fileno()],
-      stdin=subprocess.DEVNULL,
-      stdout=subprocess.DEVNULL,
-      process_group=0,  # Ctrl-C is the parent's, from the first moment.
-    )
-    theirs.close()
-    self.ready = False
+    super().__init__(_WORKER)
 
   def send(self, function: Callable[[Any], Any], task: Any) -> None:
     message = pickle.dumps((function, task))
@@ -155,18 +131,6 @@ class _Worker:
       self.ready = message == base.READY
       return None
     return pickle.loads(message)
-
-  def end(self, *, kill: bool) -> str:
-    """Stops the process; says how it ended."""
-    self.connection.close()
-    if kill:
-      self._process.kill()
-    try:
-      code = self._process.wait(10)
-    except subprocess.TimeoutExpired:
-      self._process.kill()
-      code = self._process.wait()
-    return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
 
 def _readable(running: dict[_Worker, int]) -> list[_Worker]:

@@ -20,7 +20,7 @@ from music_embed.data.engines import base, local, resumable
 from music_embed.data.ingestion import distributed, shards, state
 from music_embed.data.ingestion import options as options_lib
 from music_embed.data.ingestion import pool as pool_lib
-from music_embed.data.mining import graph_job, vocabulary
+from music_embed.data.mining import graph_job, graph_plan, vocabulary
 from music_embed.data.records import manifest, writer
 
 REJECTED_FILE = "rejected.jsonl"
@@ -124,7 +124,7 @@ def mine(
   hashes: npt.NDArray[Any],
   progress: state.State,
   options: options_lib.DatasetOptions,
-  sizes: graph_job.Sizes,
+  sizes: graph_plan.Sizes,
 ) -> tuple[list[manifest.FileEntry], dict[str, int]]:
   """Mines the co-listen graph over the recordings that were kept.
 
@@ -142,7 +142,7 @@ def mine(
     The graph's shards, and what was kept and dropped.
   """
   indices = _indices(plan, results)
-  job = graph_job.Job(
+  job = graph_plan.Job(
     folder=progress.folder("graph"),
     num_recordings=sum(len(result.kept) for result in results),
     vertices_per_shard=options.ingestion.vertices_per_shard,
@@ -192,7 +192,7 @@ def _indices(
 
 
 def _write_graph_shard(
-  job: graph_job.Job, output: str, shard: int
+  job: graph_plan.Job, output: str, shard: int
 ) -> dict[str, Any]:
   degrees, neighbors, counts = graph_job.read_rows(job, shard)
   entry = writer.write_graph_shard(

@@ -6,12 +6,7 @@ import collections
 import contextlib
 import dataclasses
 import json
-import multiprocessing
 import os
-import pathlib
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from multiprocessing import connection
@@ -21,16 +16,12 @@ from typing import Any
 import numpy as np
 
 from music_embed.core import types
+from music_embed.data.engines import child
 from music_embed.data.ingestion import featurize
 from music_embed.data.ingestion import worker as worker_lib
 
 _ATTEMPTS = 2
 _LONGEST_POLL_S = 2.0
-_THREAD_VARIABLES = (
-  "OMP_NUM_THREADS",
-  "OPENBLAS_NUM_THREADS",
-  "MKL_NUM_THREADS",
-)
 _ALLOCATOR = {
   "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
   "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
@@ -57,32 +48,11 @@ class _Task:
   attempts: int = 0
 
 
-class _Worker:
+class _Worker(child.Child):
   """One process, and the tasks that it was sent and has not answered."""
 
   def __init__(self, settings: str) -> None:
-    self.connection, theirs = multiprocessing.Pipe()
-    root = pathlib.Path(__file__).resolve().parents[3]
-    search = [str(root), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, "1")
-    environment |= _ALLOCATOR
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, search))
-    self._process = subprocess.Popen(
-      [
-        sys.executable,
-        "-m",
-        worker_lib.__name__,
-        str(theirs.fileno()),
-        settings,
-      ],
-      env=environment,
-      pass_fds=[theirs.fileno()],
-      stdin=subprocess.DEVNULL,
-      stdout=subprocess.DEVNULL,
-      process_group=0,  # Ctrl-C is the parent's, from the first moment.
-    )
-    theirs.close()
-    self.ready = False
+    super().__init__(worker_lib.__name__, [settings], _ALLOCATOR)
     self.tasks: collections.deque[_Task] = collections.deque()
     self.busy_s = 0.0
 
@@ -104,18 +74,6 @@ class _Worker:
       self.busy_s = 0.0
       return {}, b""
     return json.loads(message), self.connection.recv_bytes()
-
-  def end(self, *, kill: bool) -> str:
-    """Stops the process; says how it ended."""
-    self.connection.close()
-    if kill:
-      self._process.kill()
-    try:
-      code = self._process.wait(10)
-    except subprocess.TimeoutExpired:
-      self._process.kill()
-      code = self._process.wait()
-    return signal.Signals(-code).name if code < 0 else f"exit status {code}"
 
 
 class WorkerPool:
