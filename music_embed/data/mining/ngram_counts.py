@@ -128,7 +128,8 @@ def count(
   engine.map(sum_partition, sum_tasks, description="labels", unit="part")
   result = merge([task.output for task in sum_tasks], options)
   files.write_json(done, {"labels": result.labels, "counts": result.counts})
-  between = [task.output for task in (*chunk_tasks, *sum_tasks)]
+  between = [task.output for task in chunk_tasks]
+  between += [task.output for task in sum_tasks]
   for path in (*texts, *between):
     os.unlink(path)
   return result
