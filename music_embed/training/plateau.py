@@ -64,7 +64,7 @@ class Plateau(tf.Module):
     self.measure = measure
     self._patience_steps = patience_steps
     self._min_relative_change = min_relative_change
-    self._smoothing = smoothing
+    self.smoothing = smoothing
     self._min_steps = min_steps
     self._sign = 1.0 if mode == "min" else -1.0
 
@@ -129,7 +129,7 @@ class Plateau(tf.Module):
     signed = self._sign * value
     previous = float(self.smoothed.numpy())
     if not math.isnan(previous):
-      signed = self._smoothing * previous + (1 - self._smoothing) * signed
+      signed = self.smoothing * previous + (1 - self.smoothing) * signed
     self.smoothed.assign(signed)
     best = float(self.best.numpy())
     margin = self._min_relative_change * abs(best)

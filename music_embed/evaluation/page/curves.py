@@ -58,14 +58,14 @@ def panels(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
       both = {"training": points}
       if measure in validation:
         both["validation"] = validation.pop(measure)
-      drawn.append(_panel(f"{name}: {measure}", both))
+      drawn.append(panel(f"{name}: {measure}", both))
   measures = {
     label: validation[measure]
     for measure, label in _NAMES.items()
     if measure in validation
   }
   if measures:
-    drawn.append(_panel(f"{name}: validation", measures, high=1.0))
+    drawn.append(panel(f"{name}: validation", measures, high=1.0))
   return drawn
 
 
@@ -77,7 +77,21 @@ def _thinned(points: list[tuple[float, float]]) -> tuple[Array, Array]:
   return means[:, 0], means[:, 1]
 
 
-def _panel(title: str, lines: Series, high: float | None = None) -> str:
+def panel(
+  title: str,
+  lines: Series,
+  high: float | None = None,
+  faint: Mapping[str, tuple[Array, Array]] | None = None,
+) -> str:
+  """One drawing; empty where there is no point.
+
+  Args:
+    title: above it.
+    lines: steps and values by name, each with its last value beside it.
+    high: upper end of the scale; None takes the greatest value.
+    faint: drawn behind the line of the same name, unlabelled; the scale does
+      not follow it.
+  """
   lines = {name: points for name, points in lines.items() if len(points[0])}
   steps = np.concatenate([[0.0], *(x for x, _ in lines.values())])
   values = np.concatenate([[], *(y for _, y in lines.values())])
@@ -106,6 +120,13 @@ def _panel(title: str, lines: Series, high: float | None = None) -> str:
   body.append(svg.text(_LEFT + width + 26, _HEIGHT - 11, "steps", "tick"))
   ends = _spread({name: float(y_of(y[-1])) for name, (_, y) in lines.items()})
   for place, (name, (x, y)) in enumerate(lines.items()):
+    if faint and name in faint:
+      x_faint, y_faint = faint[name]
+      seen = np.clip(y_of(y_faint), _TOP, _HEIGHT - _BOTTOM)
+      body.append(
+        f'<polyline points="{svg.polyline(x_of(x_faint), seen)}" fill="none" '
+        f'class="s{place % 8}" stroke-width="1" opacity=".3"/>'
+      )
     body.append(
       f'<polyline points="{svg.polyline(x_of(x), y_of(y))}" fill="none" '
       f'class="s{place % 8}" stroke-width="2" stroke-linejoin="round"/>'
