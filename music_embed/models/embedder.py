@@ -32,6 +32,13 @@ class Embedder(tf_keras.Model):
     self.projection = projection
     self.label_head = label_head
 
+  def _init_batch_counters(self) -> None:
+    """Makes none of Keras's variables for `fit`, which nothing here calls.
+
+    Gin makes networks before the strategy, and a strategy of several hosts
+    must come before any variable.
+    """
+
   @property
   def parts(self) -> dict[str, tf_keras.layers.Layer]:
     """The parts by the names that warm starts and optimisers use."""
