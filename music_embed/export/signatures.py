@@ -127,6 +127,8 @@ class WaveformModel:
     self, waveform: tf.Tensor, num_samples: tf.Tensor, num_labels: int
   ) -> tf.Tensor:
     """Mean label posterior of each recording's windows, [batch, labels]."""
+    head = self._model.label_head
+    assert head is not None
     windows = plan(num_samples, self._front_end)
     total = tf.shape(windows.start)[0]
     batch = tf.shape(num_samples)[0]
@@ -134,7 +136,7 @@ class WaveformModel:
     for first in tf.range(0, total, self._chunk_windows):
       log_mel, recording = self._chunk(waveform, windows, first)
       logits = self._model(log_mel, training=False)[keys.LABEL_LOGITS]
-      posterior = tf.cast(tf.nn.softmax(logits), tf.float32)
+      posterior = tf.cast(head.probabilities(logits), tf.float32)
       sums += tf.math.unsorted_segment_sum(posterior, recording, batch)
     return sums / tf.cast(windows.num_windows, tf.float32)[:, tf.newaxis]
 

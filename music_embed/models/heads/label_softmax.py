@@ -109,7 +109,7 @@ class LabelSoftmaxHead(tf_keras.layers.Layer):
   def posteriors(
     self, embedding: tf.Tensor, label_ids: Sequence[int] | npt.NDArray[Any]
   ) -> tf.Tensor:
-    """Softmax over all labels, of some of them.
+    """Probabilities of some labels.
 
     Args:
       embedding: [batch, dim].
@@ -118,8 +118,12 @@ class LabelSoftmaxHead(tf_keras.layers.Layer):
     Returns:
       [batch, labels], in at least float32.
     """
-    posterior = tf.nn.softmax(self(embedding))
+    posterior = self.probabilities(self(embedding))
     return tf.gather(posterior, np.asarray(label_ids, np.int32), axis=1)
+
+  def probabilities(self, logits: tf.Tensor) -> tf.Tensor:
+    """What the logits of all labels mean, [batch, num_labels]: a softmax."""
+    return tf.nn.softmax(logits)
 
   def label_embeddings(self) -> tf.Tensor:
     """Unit-norm embeddings of all labels, [num_labels, dim]."""
