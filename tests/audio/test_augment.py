@@ -90,3 +90,19 @@ def test_replicas_draw_the_global_batchs_curves():
     for r in range(2)
   ]
   np.testing.assert_array_equal(whole, np.concatenate(halves))
+
+
+def test_xla_draws_the_same_curves():
+  gains = augment.RandomEq(gain_db=6.0).gains
+  plain = tf.function(lambda seed: gains(8, 64, seed))(_SEED)
+  compiled = tf.function(lambda seed: gains(8, 64, seed), jit_compile=True)
+  np.testing.assert_allclose(compiled(_SEED), plain, rtol=1e-5)
+
+
+def test_normal_numbers_are_finite_and_normal():
+  numbers = augment.stateless_normal([200, 1_000], _SEED).numpy()
+  assert np.isfinite(numbers).all()
+  assert numbers.mean() == pytest.approx(0.0, abs=0.01)
+  # Shares within one and two standard deviations.
+  assert np.mean(np.abs(numbers) < 1.0) == pytest.approx(0.6827, abs=0.005)
+  assert np.mean(np.abs(numbers) < 2.0) == pytest.approx(0.9545, abs=0.003)
