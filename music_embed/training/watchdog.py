@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -203,6 +204,7 @@ def one_line(error: BaseException) -> str:
   """The error's kind and its first line that says something."""
   message = getattr(error, "message", None) or str(error)
   lines = [" ".join(line.split()) for line in str(message).splitlines()]
+  lines = [re.sub(r"\{\{.*?\}\} ?", "", line) for line in lines]
   noise = ("Graph execution error", "Detected at", "File ", "<")
   told = [line for line in lines if line and not line.startswith(noise)]
   if isinstance(error, errors.MusicEmbedError):
