@@ -45,12 +45,16 @@ class PartOptimizer:
     try:
       factory = optimization.OptimizerFactory(self._config())
       return factory.build_optimizer(
-        factory.build_learning_rate(), use_legacy_optimizer=False
+        self.schedule(), use_legacy_optimizer=False
       )
     except (KeyError, ValueError, TypeError) as error:
       raise errors.ConfigError(
         f"PartOptimizer.optimizer {self.optimizer!r}: {error}"
       ) from error
+
+  def schedule(self) -> Any:
+    """The learning rate: a number, or a Keras schedule (step -> rate)."""
+    return optimization.OptimizerFactory(self._config()).build_learning_rate()
 
   def _config(self) -> optimization.OptimizationConfig:
     if self.decay_steps is None:

@@ -65,7 +65,8 @@ class ShardedAdam(tf.__internal__.tracking.Trackable):
       synchronization=tf.VariableSynchronization.ON_READ,
       aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
     )
-    self._optimizer.iterations = self.iterations  # What its schedule reads.
+    self._schedule = options.schedule()
+    self._dtype = head.kernel.dtype
     self._track_trackable(self.iterations, "iterations")
     self._rows = {"kernel": head.kernel}
     if head.bias is not None:
@@ -83,7 +84,14 @@ class ShardedAdam(tf.__internal__.tracking.Trackable):
   @property
   def learning_rate(self) -> tf.Tensor:
     """The next update's rate, a scalar."""
-    return tf.convert_to_tensor(self._optimizer.learning_rate)
+    schedule = self._schedule
+    if callable(schedule):
+      schedule = schedule(tf.convert_to_tensor(self.iterations))
+    return (
+      tf.cast(schedule, self._dtype)
+      if tf.is_tensor(schedule)
+      else (tf.constant(schedule, self._dtype))
+    )
 
   def begin_step(self) -> None:
     """Starts an update, in each replica; call it before the objective."""
@@ -130,7 +138,7 @@ class ShardedAdam(tf.__internal__.tracking.Trackable):
       # Keras rounds what it raises to powers to float32, and only that.
       beta1_power=tf.pow(tf.cast(optimizer.beta_1, dtype), count),
       beta2_power=tf.pow(tf.cast(optimizer.beta_2, dtype), count),
-      lr=tf.cast(self._step.rate, dtype),
+      lr=self._step.rate,
       beta1=tf.constant(optimizer.beta_1, dtype),
       beta2=tf.constant(optimizer.beta_2, dtype),
       epsilon=tf.constant(optimizer.epsilon, dtype),
