@@ -81,6 +81,30 @@ def test_the_logistics_get_head_and_loss(tmp_path, monkeypatch):
   assert arguments["seed"] == 3
 
 
+@pytest.mark.parametrize(
+  ("stage", "change"),
+  [
+    ("label", "independent_logistics"),
+    ("triplet", "weighted_sum"),
+    ("triplet", "weighted_sum_two_adams"),
+  ],
+)
+def test_the_papers_stages_still_watch_a_loss_that_they_have(
+  stage, change, monkeypatch
+):
+  monkeypatch.chdir(_ROOT)
+  folder = "gin/systems/huang2020"
+  arguments = config.load(
+    train.train,
+    gin_files=[f"{folder}/{stage}.gin", f"{folder}/ablations/{change}.gin"],
+    gin_params=["DATASET = 'x'"]
+    + (["WARM_START = 'y'"] if stage == "label" else []),
+    given=("workdir", "texts", "dry_run"),
+  ).arguments
+  losses = [f"{t.objective.name}/loss" for t in arguments["tasks"]]
+  assert arguments["plateau"].measure in losses
+
+
 def test_a_sum_sees_as_many_windows_as_both_stages(tmp_path, monkeypatch):
   monkeypatch.chdir(_ROOT)
   places = _places(tmp_path, steps_scale=0.25)
