@@ -1,0 +1,92 @@
+"""Whole training steps are programs that a TPU could run.
+
+Dequantisation, augmentation, both passes and the optimisers' updates go
+through XLA as one function of static shapes.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import replica_cases
+import tensorflow as tf
+
+from music_embed.core import keys
+from music_embed.data.records import prepared
+
+# One that XLA has for itself: the state of its random numbers.
+_XLAS_OWN = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
+_HOST = re.compile(r"\b(infeed|outfeed|send|recv|send-done|recv-done)\(")
+_TARGET = re.compile(r'custom_call_target="([^"]+)"')
+_DYNAMIC = re.compile(r"\[[^\]]*<=")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> str:
+  directory = str(tmp_path_factory.mktemp("compile") / "dataset")
+  replica_cases.write_dataset(directory)
+  return directory
+
+
+def _step(case, dataset):
+  """A new trainer, its step as a function of tensors, and their values."""
+  made, _ = replica_cases.trainer_of(
+    case, tf.distribute.get_strategy(), dataset
+  )
+  data = prepared.PreparedDataset(dataset)
+  batches = []
+  for task in case.tasks():
+    source = task.source.batches(data, seed=0, first_step=0)
+    batch = next(iter(source))
+    del batch[keys.RECORDING]
+    batches.append(batch)
+
+  def step(*tensors):
+    return made.replica_step(tf.nest.pack_sequence_as(batches, tensors))
+
+  return made, step, tf.nest.flatten(batches)
+
+
+@pytest.mark.parametrize("name", sorted(replica_cases.CASES))
+def test_a_step_compiles_to_static_shapes_without_the_host(
+  name, dataset
+) -> None:
+  case = replica_cases.CASES[name]
+  plain, step, tensors = _step(case, dataset)
+  expected = dict(
+    zip(plain.metric_names, tf.function(step)(*tensors).numpy(), strict=True)
+  )
+  compiled, step, tensors = _step(case, dataset)
+  before = [v.numpy() for v in compiled.embedder.trainable_variables]
+  function = tf.function(step, jit_compile=True)
+  program = function.experimental_get_compiler_ir(*tensors)(stage="hlo")
+  assert not _HOST.search(program)
+  assert set(_TARGET.findall(program)) <= _XLAS_OWN
+  assert not _DYNAMIC.search(program)
+  values = dict(
+    zip(compiled.metric_names, function(*tensors).numpy(), strict=True)
+  )
+  for metric, value in expected.items():
+    if "negative_" not in metric[-11:]:  # Near ties fall either way.
+      assert values[metric] == pytest.approx(value, rel=2e-3, abs=1e-4), metric
+  after = compiled.embedder.trainable_variables
+  assert all(np.any(a != b.numpy()) for a, b in zip(before, after, strict=True))
+
+
+def test_what_runs_on_the_host_is_noticed() -> None:
+  """The check above could fail: these are what it looks for."""
+
+  @tf.function(jit_compile=True)
+  def dynamic(x):
+    return tf.boolean_mask(x, x > 0.0)
+
+  values = tf.constant([1.0, -1.0, 2.0])
+  program = dynamic.experimental_get_compiler_ir(values)(stage="hlo")
+  assert _DYNAMIC.search(program)
+
+  @tf.function(jit_compile=True)
+  def own_python(x):
+    return tf.numpy_function(np.sin, [x], tf.float32)
+
+  with pytest.raises((tf.errors.InvalidArgumentError, ValueError)):
+    own_python.experimental_get_compiler_ir(values)(stage="hlo")
