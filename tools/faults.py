@@ -1,18 +1,28 @@
-"""Kills prepare and train at random moments; the results must not differ.
+"""Disturbs prepare and train at random moments; the results must not differ.
 
 Each phase first runs undisturbed. Then the same command is started again and
-again in another directory and killed (SIGKILL, with its workers) after a random
-time, until it has been killed as often as asked; where it finishes earlier, the
-next round starts in a fresh directory. Every finished round is compared.
+again in another directory and disturbed until that has happened as often as
+asked; where it finishes earlier, the next round starts in a fresh directory.
+Every finished round is compared: files byte for byte, weights, optimisers and
+history bit for bit.
+
+- prepare: SIGKILL, with its workers, after a random time.
+- train: SIGKILL at a random step.
+- preempt: SIGTERM at a random step; it must exit with 130 and leave a complete
+  checkpoint of the step that it stopped at.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import filecmp
+import functools
+import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -21,22 +31,27 @@ import tempfile
 import time
 from collections.abc import Callable
 
+_PHASES = ("prepare", "train", "preempt")
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
+_TRAIN_STEPS = 150
+_EXIT_INTERRUPTED = 130
 _TRAIN_PARAMS = (
-  "TRAIN_STEPS = 150",
+  f"TRAIN_STEPS = {_TRAIN_STEPS}",
   "BATCH_TRIPLETS = 8",
   "LoopOptions.summary_steps = 5",
   "LoopOptions.validation_steps = 10",
 )
 
 Compare = Callable[[pathlib.Path, pathlib.Path], list[str]]
+Disturb = Callable[[list[str], pathlib.Path], str | None]
+"""(command, output) -> what was done, or None: it had ended by itself."""
 
 
 def main() -> None:
   """Runs the phases asked for; exits with 1 where anything differed."""
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument("--kills", type=int, default=10, help="a phase")
-  parser.add_argument("--phase", choices=("prepare", "train"), default=None)
+  parser.add_argument("--phase", choices=_PHASES, default=None)
   parser.add_argument("--seed", type=int, default=0)
   arguments = parser.parse_args()
   os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,23 +69,28 @@ def main() -> None:
         "prepare",
         command=lambda output: _prepare(corpus, output),
         reference=dataset,
-        took_s=took_s,
+        disturb=lambda command, _: _kill_after(
+          command, rng.uniform(0.4, 1.05) * took_s
+        ),
         compare=_different_files,
-        kills=arguments.kills,
-        rng=rng,
+        times=arguments.kills,
       )
-    if arguments.phase in (None, "train"):
-      reference = work / "train_reference"
-      took_s = _run(_train(dataset, reference))
-      differences += _disturb(
-        "train",
-        command=lambda output: _train(dataset, output),
-        reference=reference,
-        took_s=took_s,
-        compare=_different_weights,
-        kills=arguments.kills,
-        rng=rng,
-      )
+    reference = work / "train_reference"
+    if arguments.phase != "prepare":
+      _run(_train(dataset, reference))
+    for phase, number in (
+      ("train", signal.SIGKILL),
+      ("preempt", signal.SIGTERM),
+    ):
+      if arguments.phase in (None, phase):
+        differences += _disturb(
+          phase,
+          command=lambda output: _train(dataset, output),
+          reference=reference,
+          disturb=functools.partial(_signal_at_step, number=number, rng=rng),
+          compare=_different_runs,
+          times=arguments.kills,
+        )
   sys.exit(1 if differences else 0)
 
 
@@ -124,21 +144,20 @@ def _disturb(
   *,
   command: Callable[[pathlib.Path], list[str]],
   reference: pathlib.Path,
-  took_s: float,
+  disturb: Disturb,
   compare: Compare,
-  kills: int,
-  rng: random.Random,
+  times: int,
 ) -> int:
-  """Kills `kills` times in all; the number of differences found."""
-  killed = rounds = found = 0
-  while killed < kills:
+  """Disturbs so many times in all; the number of differences found."""
+  done = rounds = found = 0
+  while done < times:
     output = reference.with_name(f"{phase}_{rounds}")
-    while killed < kills:
-      delay_s = rng.uniform(0.4, 1.05) * took_s
-      if not _killed(command(output), delay_s):
+    while done < times:
+      what = disturb(command(output), output)
+      if what is None:
         break
-      killed += 1
-      print(f"{phase}: kill {killed}/{kills} after {delay_s:.1f} s", flush=True)
+      done += 1
+      print(f"{phase}: {what} ({done}/{times})", flush=True)
     _run(command(output))
     differences = compare(reference, output)
     for difference in differences:
@@ -146,28 +165,80 @@ def _disturb(
     found += len(differences)
     rounds += 1
     shutil.rmtree(output)
-  print(f"{phase}: {killed} kills, {rounds} rounds, {found} differences")
+  print(f"{phase}: {done} disturbed, {rounds} rounds, {found} differences")
   return found
 
 
-def _killed(command: list[str], delay_s: float) -> bool:
-  """Whether the command had to be killed: it had not ended by itself."""
-  process = subprocess.Popen(
+def _start(command: list[str]) -> subprocess.Popen[str]:
+  return subprocess.Popen(
     command,
     cwd=_ROOT,
     start_new_session=True,
     stdout=subprocess.DEVNULL,
-    stderr=subprocess.DEVNULL,
+    stderr=subprocess.PIPE,
+    text=True,
   )
+
+
+def _kill_after(command: list[str], delay_s: float) -> str | None:
+  process = _start(command)
   try:
-    process.wait(timeout=delay_s)
+    _, err = process.communicate(timeout=delay_s)
   except subprocess.TimeoutExpired:
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return True
+    process.communicate()
+    return f"killed after {delay_s:.1f} s"
   if process.returncode:
-    sys.exit(f"failed by itself ({process.returncode}): {' '.join(command)}")
-  return False
+    sys.exit(f"failed ({process.returncode}): {' '.join(command)}\n{err}")
+  return None
+
+
+def _signal_at_step(
+  command: list[str],
+  output: pathlib.Path,
+  *,
+  number: signal.Signals,
+  rng: random.Random,
+) -> str | None:
+  """Sends the signal when the history has come to a random later step."""
+  if _last_step(output) == _TRAIN_STEPS:
+    return None
+  target = rng.randint(_last_step(output) + 1, _TRAIN_STEPS)
+  process = _start(command)
+  while process.poll() is None and _last_step(output) < target:
+    time.sleep(0.005)
+  time.sleep(rng.uniform(0, 0.3))  # Somewhere between two rows.
+  with contextlib.suppress(ProcessLookupError):
+    os.killpg(process.pid, number)
+  _, err = process.communicate()
+  if (output / "finished.json").exists():
+    return None
+  if number == signal.SIGKILL:
+    return f"killed after step {_last_step(output)}"
+  stopped = re.search(r"stopped at step (\d+)", err)
+  if process.returncode != _EXIT_INTERRUPTED or stopped is None:
+    sys.exit(f"failed ({process.returncode}): {' '.join(command)}\n{err}")
+  step = int(stopped[1])
+  if _checkpoint_step(output) != step:
+    sys.exit(f"{output}: stopped at step {step} without its checkpoint\n{err}")
+  return f"stopped at step {step}"
+
+
+def _last_step(workdir: pathlib.Path) -> int:
+  """The last step in a run's history so far."""
+  path = workdir / "history.jsonl"
+  if not path.exists():
+    return 0
+  lines = path.read_text().splitlines(keepends=True)
+  steps = [json.loads(x)["step"] for x in lines if x.endswith("\n")]
+  return max(steps, default=0)
+
+
+def _checkpoint_step(workdir: pathlib.Path) -> int | None:
+  from music_embed.training import checkpoints
+
+  path = checkpoints.newest(str(workdir / "checkpoints"))
+  return None if path is None else checkpoints.step_of(path)
 
 
 def _different_files(a: pathlib.Path, b: pathlib.Path) -> list[str]:
@@ -181,12 +252,15 @@ def _different_files(a: pathlib.Path, b: pathlib.Path) -> list[str]:
   return [*mismatch, *(f"{name} (only on one side)" for name in missing)]
 
 
-def _different_weights(a: pathlib.Path, b: pathlib.Path) -> list[str]:
+def _different_runs(a: pathlib.Path, b: pathlib.Path) -> list[str]:
+  """Differing variables of the last checkpoints, and differing histories."""
   import numpy as np
   import tensorflow as tf
 
+  from music_embed.training import checkpoints
+
   readers = [
-    tf.train.load_checkpoint(tf.train.latest_checkpoint(str(d / "checkpoints")))
+    tf.train.load_checkpoint(checkpoints.newest(str(d / "checkpoints")))
     for d in (a, b)
   ]
   names = set(readers[0].get_variable_to_shape_map())
@@ -196,6 +270,9 @@ def _different_weights(a: pathlib.Path, b: pathlib.Path) -> list[str]:
     x, y = (reader.get_tensor(name) for reader in readers)
     if not np.array_equal(x, y, equal_nan=x.dtype.kind == "f"):
       found.append(name)
+  histories = [(d / "history.jsonl").read_text().splitlines() for d in (a, b)]
+  if histories[0] != histories[1]:
+    found.append("history.jsonl")
   return found
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-_MAX_COLUMNS = 110
+_MAX_COLUMNS = 118
 # In this order, as far as they fit.
 _SHARES = ("mined", "violations", "spread", "top_label_hit", "active")
 

@@ -47,8 +47,9 @@ class Trainer(orbit.StandardTrainer):
     embedder: the network.
     global_step: int64, steps done.
     metric_names: what `take_sums` gives, known before the first step.
-    sums: [metrics + 1], running sums of the metrics and, last, of steps x
-      replicas; each replica adds to its own, so no step waits for another.
+    sums: [metrics + 1], running sums of the metrics and, last, of steps, to
+      which each replica adds its share; it adds to its own sums, so no step
+      waits for another, and they go on on another number of replicas.
   """
 
   def __init__(
@@ -163,7 +164,7 @@ class Trainer(orbit.StandardTrainer):
     with self._strategy.scope():
       *totals, count = tf.convert_to_tensor(self.sums).numpy().tolist()
       self.sums.assign(tf.zeros_like(self.sums))
-    steps = max(count / self._num_replicas, 1.0)
+    steps = max(count, 1.0)
     return {
       name: total / steps
       for name, total in zip(self.metric_names, totals, strict=True)
@@ -247,7 +248,8 @@ class Trainer(orbit.StandardTrainer):
     shares = tf.stack(
       [tf.cast(metrics[name], self.sums.dtype) for name in self.metric_names]
     )
-    self.sums.assign_add(tf.concat([shares, tf.ones_like(shares[:1])], axis=0))
+    step = tf.ones_like(shares[:1]) / self._num_replicas
+    self.sums.assign_add(tf.concat([shares, step], axis=0))
     return shares
 
   def _apply(

@@ -5,17 +5,17 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_runs
 
 from music_embed.audio import augment
 from music_embed.core import errors, files
-from music_embed.data.pipeline import labelled, triplets
+from music_embed.data.pipeline import triplets
 from music_embed.data.records import prepared
 from music_embed.models import embedder as embedder_lib
 from music_embed.models.backbones import small_cnn
-from music_embed.models.heads import label_softmax as label_head
 from music_embed.models.heads import projection
-from music_embed.objectives import label_softmax, triplet
-from music_embed.runs import restore, train, validation
+from music_embed.objectives import triplet
+from music_embed.runs import restore, train
 from music_embed.training import (
   history,
   loop,
@@ -26,65 +26,17 @@ from music_embed.training import (
   warm_start,
 )
 
-_NETWORK = ("backbone", "projection")
-
-
-def _embedder(with_labels=False):
-  return embedder_lib.Embedder(
-    backbone=small_cnn.SmallCNN(width_multiplier=0.125),
-    projection=projection.Projection(dim=8),
-    label_head=label_head.LabelSoftmaxHead() if with_labels else None,
-  )
-
-
-def _triplet_task(weight=1.0):
-  return task.Task(
-    triplet.TripletObjective(), triplets.TripletSource(batch_triplets=4), weight
-  )
-
-
-def _label_task(weight=1.0):
-  return task.Task(
-    label_softmax.LabelSoftmaxObjective(),
-    labelled.LabelledSource(batch_windows=4),
-    weight,
-  )
-
-
-def _train(dataset, workdir, **overrides):
-  steps = overrides.pop("steps", 6)
-  arguments = {
-    "workdir": str(workdir),
-    "dataset": dataset,
-    "embedder": _embedder(),
-    "tasks": [_triplet_task()],
-    "optimizers": [optimizers.PartOptimizer(_NETWORK, 1e-2)],
-    "loop": loop.LoopOptions(steps, summary_steps=1, validation_steps=2),
-    "validation": validation.Validation(min_occurrences=1),
-    **overrides,
-  }
-  train.train(**arguments)
-
-
-def _variables(workdir):
-  path = tf.train.latest_checkpoint(os.path.join(workdir, "checkpoints"))
-  reader = tf.train.load_checkpoint(path)
-  return {
-    name: reader.get_tensor(name)
-    for name in reader.get_variable_to_shape_map()
-    if name != "_CHECKPOINTABLE_OBJECT_GRAPH"
-  }
+_NETWORK = tiny_runs.NETWORK
+_embedder = tiny_runs.embedder
+_triplet_task = tiny_runs.triplet_task
+_label_task = tiny_runs.label_task
+_train = tiny_runs.run
+_variables = tiny_runs.variables
+_assert_equal = tiny_runs.assert_equal
 
 
 def _part(variables, part):
   return {k: v for k, v in variables.items() if k.startswith(f"parts/{part}/")}
-
-
-def _assert_equal(a, b):
-  assert a
-  assert a.keys() == b.keys()
-  for name, value in a.items():
-    np.testing.assert_array_equal(value, b[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
