@@ -97,7 +97,11 @@ def load_parts(parts: Mapping[str, tf_keras.layers.Layer], path: str) -> None:
       raise errors.DataError(
         f"{path}: this checkpoint is damaged ({error.message.splitlines()[0]})"
       ) from error
-    except (AssertionError, ValueError) as error:
+    except (
+      AssertionError,
+      ValueError,
+      tf.errors.InvalidArgumentError,
+    ) as error:
       reason = " ".join(str(error).split())[:300]
       raise errors.ConfigError(
         f"{path}: part {name!r} does not fit this network ({reason})"
