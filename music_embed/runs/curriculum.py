@@ -10,6 +10,7 @@ from music_embed.core import errors, files
 from music_embed.runs import config, curriculum_summary, runtime
 from music_embed.runs import train as train_lib
 from music_embed.runs import workdir as workdir_lib
+from music_embed.training import strategy as strategy_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,7 @@ def curriculum(
     else:
       workdir_lib.say(f"{folder}: already trained ({noted['step']} steps)")
     done.append((stage.name, configured.arguments))
-  if done:
+  if done and strategy_lib.is_chief(done[-1][1].get("strategy")):
     print(curriculum_summary.write(workdir, done))
     summary = files.join(workdir, curriculum_summary.FILE_NAME)
     print(f"summary: {summary}", file=sys.stderr)

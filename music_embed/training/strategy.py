@@ -116,12 +116,7 @@ class MultiWorker:
       ConfigError: nothing says who the workers are, or they disagree.
       PeerError: a worker does not come.
     """
-    found = self.cluster or cluster_lib.find()
-    if found is None:
-      raise errors.ConfigError(
-        "strategy MultiWorker: who are the workers? Give --worker_hosts and "
-        "--worker_index, set TF_CONFIG, or start every worker with srun"
-      )
+    found = self.find()
     options = tf.distribute.experimental.CommunicationImplementation
     kinds = {kind.name.lower(): kind for kind in options}
     if self.communication not in kinds:
@@ -131,6 +126,20 @@ class MultiWorker:
       )
     kind = kinds[self.communication]
     return _multi_worker(found, kind, self.start_patience_s)
+
+  def find(self) -> cluster_lib.Cluster:
+    """The workers, and which one this process is.
+
+    Raises:
+      ConfigError: nothing says so.
+    """
+    found = self.cluster or cluster_lib.find()
+    if found is None:
+      raise errors.ConfigError(
+        "strategy MultiWorker: who are the workers? Give --worker_hosts and "
+        "--worker_index, set TF_CONFIG, or start every worker with srun"
+      )
+    return found
 
   def compiles(self) -> bool:
     """Whether XLA compiles the training step."""
@@ -190,6 +199,11 @@ class Tpu:
 
 
 Placement = OneDevice | Mirrored | MultiWorker | Tpu
+
+
+def is_chief(strategy: Any) -> bool:
+  """Whether this process writes a run's files; asks nothing of TensorFlow."""
+  return not isinstance(strategy, MultiWorker) or strategy.find().is_chief
 
 
 def compiles(strategy: Any) -> bool:
