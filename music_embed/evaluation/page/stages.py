@@ -91,7 +91,7 @@ def _cells(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
     for name in _MEASURES
     if any(name in curves.series(s.rows, "validation") for s in stages)
   ]
-  header = ["Stage", "Steps", "Ended by", "Took", "Loss"]
+  header = ["Stage", "Steps", "Ended by", "Took", "Loss (smoothed)"]
   header += [_MEASURES[name] for name in shown]
   rows = []
   for stage in stages:
@@ -102,9 +102,8 @@ def _cells(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
 
 
 def _last_losses(stage: Stage) -> str:
-  return ", ".join(
-    f"{smoothed[-1]:.4f}" for smoothed in _smoothed_losses(stage).values()
-  )
+  last = [f"{values[-1]:.4f}" for values in _smoothed_losses(stage).values()]
+  return ", ".join(last) or "-"
 
 
 def _measured(stage: Stage, name: str) -> str:
