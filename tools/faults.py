@@ -205,9 +205,14 @@ def _signal_at_step(
     return None
   target = rng.randint(_last_step(output) + 1, _TRAIN_STEPS)
   process = _start(command)
-  while process.poll() is None and _last_step(output) < target:
+  between_rows_s = 0.3
+  seen, since = _last_step(output), time.monotonic()
+  while process.poll() is None and seen < target:
     time.sleep(0.005)
-  time.sleep(rng.uniform(0, 0.3))  # Somewhere between two rows.
+    if (step := _last_step(output)) > seen:
+      between_rows_s = min(time.monotonic() - since, 5.0)
+      seen, since = step, time.monotonic()
+  time.sleep(rng.uniform(0, between_rows_s))
   with contextlib.suppress(ProcessLookupError):
     os.killpg(process.pid, number)
   _, err = process.communicate()

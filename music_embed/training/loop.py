@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import orbit
 import tf_keras
 from absl import logging
@@ -252,34 +251,15 @@ class Loop:
       )
     except interruption.Stopped:
       return False
-    values = self._agreed(values)
+    values = self._state.agreed(values)
     seconds = time.monotonic() - start
     self._records.validation(step, values, seconds)
     self._progress.report_validation(step, values, seconds)
     if self._plateau is not None and self._plateau.needs_validation:
-      self._plateau.update(step, self._watched(values))
+      self._plateau.update(step, self._plateau.value_in(values))
     self._state.validated.assign(step)
     self._keep_best(values)
     return True
-
-  def _agreed(self, values: Mapping[str, float]) -> dict[str, float]:
-    """The same on all workers, to the bit: decisions follow from them."""
-    agreed = {}
-    for name in sorted(values):
-      bits = int(np.float64(values[name]).view(np.int64))
-      bits = self._workers.extremes(bits)[1]
-      agreed[name] = float(np.int64(bits).view(np.float64))
-    return agreed
-
-  def _watched(self, values: Mapping[str, float]) -> float:
-    assert self._plateau is not None
-    name = self._plateau.measure.removeprefix(plateau_lib.VALIDATION)
-    if name not in values:
-      raise errors.ConfigError(
-        f"Plateau.measure {self._plateau.measure!r}: the validation gives "
-        f"only {', '.join(sorted(values)) or 'no measures'}"
-      )
-    return values[name]
 
   def _keep_best(self, values: Mapping[str, float]) -> None:
     score = values.get(self._options.best_measure)

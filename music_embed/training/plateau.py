@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import tensorflow as tf
 
@@ -114,6 +114,20 @@ class Plateau(tf.Module):
         f"{self.measure!r} comes every {every} steps: it would be level at "
         f"the second value"
       )
+
+  def value_in(self, values: Mapping[str, float]) -> float:
+    """The measure among those of a validation.
+
+    Raises:
+      ConfigError: the validation does not give it.
+    """
+    name = self.measure.removeprefix(VALIDATION)
+    if name not in values:
+      raise errors.ConfigError(
+        f"Plateau.measure {self.measure!r}: the validation gives only "
+        f"{', '.join(sorted(values)) or 'no measures'}"
+      )
+    return values[name]
 
   def update(self, step: int, value: float) -> bool:
     """Takes one value and says whether the measure is level.

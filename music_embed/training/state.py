@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from music_embed.core import errors, files
@@ -47,6 +49,7 @@ class State:
     """
     self._trainer = trainer
     self._workdir = workdir
+    self._workers = workers
     self._best = tf.Variable(-math.inf, dtype=tf.float64, trainable=False)
     self.summarized = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.validated = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -124,6 +127,17 @@ class State:
     if score > float(self._best.numpy()):
       self._best.assign(score)
       self._best_checkpoints.save(self.step)
+
+  def agreed(self, values: Mapping[str, float]) -> dict[str, float]:
+    """The same on all workers, to the bit: decisions follow from them."""
+    if self._workers.count == 1:
+      return dict(values)
+    agreed = {}
+    for name in sorted(values):
+      bits = int(np.float64(values[name]).view(np.int64))
+      bits = self._workers.extremes(bits)[1]
+      agreed[name] = float(np.int64(bits).view(np.float64))
+    return agreed
 
   def require_finite(self, name: str, value: float) -> None:
     """Checks a measure.

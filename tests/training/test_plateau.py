@@ -88,6 +88,15 @@ def test_losses_fall_and_validation_measures_rise():
   assert not rising.is_level
 
 
+def test_a_measure_that_the_validation_does_not_give_is_named():
+  rising = _plateau(measure="validation/link_app")
+  with pytest.raises(errors.ConfigError, match=r"link_app'.*only link_ap"):
+    rising.value_in({"link_ap": 0.5})
+  assert (
+    _plateau(measure="validation/link_ap").value_in({"link_ap": 0.5}) == 0.5
+  )
+
+
 @pytest.mark.parametrize(
   "wrong",
   [
