@@ -72,6 +72,7 @@ def _included():
 _STANDALONE_PARTS = {
   "backbones": "gin/systems/huang2020/triplet.gin",
   "front_ends": "gin/datasets/huang2020.gin",
+  "heads": "gin/systems/huang2020/label.gin",
   "hardware": "gin/systems/huang2020/triplet.gin",
 }
 """Folders of files that go on top of others, and a file to try them on."""
