@@ -61,6 +61,17 @@ def step_of(path: str) -> int:
   return int(path.rsplit("-", 1)[1])
 
 
+def io_options() -> tf.train.CheckpointOptions:
+  """Lets this process read and write the files, wherever variables lie.
+
+  The hosts of a TPU slice would each write their own part to their own disk.
+  """
+  is_tpu = bool(tf.config.list_logical_devices("TPU"))
+  return tf.train.CheckpointOptions(
+    experimental_io_device="/job:localhost" if is_tpu else None
+  )
+
+
 class Checkpoints:
   """The checkpoints of one directory: the last few complete ones."""
 
@@ -117,7 +128,7 @@ class Checkpoints:
       if path is None:
         return None
       try:
-        self._checkpoint.read(path).assert_consumed()
+        self._checkpoint.read(path, io_options()).assert_consumed()
       except UNREADABLE:
         unreadable.append(path)
         continue
@@ -147,12 +158,12 @@ class Checkpoints:
     """
     if not self._writes:
       with tempfile.TemporaryDirectory() as elsewhere:
-        self._checkpoint.write(files.join(elsewhere, _PREFIX))
+        self._checkpoint.write(files.join(elsewhere, _PREFIX), io_options())
       return
     files.make_dirs(self._directory)
     prefix = self._free(step)
     try:
-      self._checkpoint.write(prefix)
+      self._checkpoint.write(prefix, io_options())
     except tf.errors.ResourceExhaustedError as error:
       raise errors.MusicEmbedError(
         f"{prefix}: cannot be written ({_brief(error)}): make room and run "

@@ -91,7 +91,7 @@ def load_parts(parts: Mapping[str, tf_keras.layers.Layer], path: str) -> None:
   for name, layer in parts.items():
     checkpoint = tf.train.Checkpoint(parts=tf.train.Checkpoint(**{name: layer}))
     try:
-      status = checkpoint.read(path)
+      status = checkpoint.read(path, checkpoints.io_options())
       status.assert_existing_objects_matched().expect_partial()
     except checkpoints.UNREADABLE as error:
       raise errors.DataError(
