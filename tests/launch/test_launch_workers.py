@@ -19,6 +19,8 @@ from music_embed.data.mining import splits, vocabulary
 from music_embed.runs import prepare
 from music_embed.training import history
 
+pytestmark = pytest.mark.timeout(900)  # Nine processes, where others run too.
+
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _STEPS = 60
 _PARAMS = {
