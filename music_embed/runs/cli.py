@@ -72,9 +72,6 @@ def run(main: Callable[[], None]) -> None:
       main()
     except errors.ConfigError as error:
       _fail(str(error), EXIT_CONFIG)
-    except errors.PeerError as error:
-      _print(str(error))
-      os._exit(EXIT_DATA)  # TensorFlow would wait for who is gone.
     except errors.MusicEmbedError as error:
       _fail(str(error), EXIT_DATA)
     except OSError as error:
@@ -111,10 +108,9 @@ def _terminate(signum: int, frame: Any) -> None:
 
 
 def _fail(message: str, code: int) -> None:
-  _print(message)
-  sys.exit(code)
-
-
-def _print(message: str) -> None:
   name = os.path.basename(sys.argv[0])
   print(f"{name}: error: {message}", file=sys.stderr, flush=True)
+  if os.environ.get("TF_CONFIG"):
+    sys.stdout.flush()
+    os._exit(code)  # One of several workers: TensorFlow would wait for others.
+  sys.exit(code)

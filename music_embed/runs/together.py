@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import random
+import threading
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -23,6 +25,7 @@ _LOST = (
   tf.errors.UnknownError,
 )
 """What TensorFlow raises in a worker whose peers are gone."""
+_LAST_WORDS_S = 20.0
 
 
 @contextlib.contextmanager
@@ -45,11 +48,16 @@ def together(
   if workers.count == 1:
     yield
     return
-  with _joined(workers, workdir, same, patience_s) as watch:
-    try:
-      yield
-    except _LOST as error:
-      raise watch.lost(error) from error
+  try:
+    with _joined(workers, workdir, same, patience_s) as watch:
+      try:
+        yield
+      except _LOST as error:
+        raise watch.lost(error) from error
+  except BaseException:
+    # Python's end would wait for TensorFlow, which waits for the others.
+    threading.Timer(_LAST_WORDS_S, os._exit, [1]).start()
+    raise
 
 
 def require_equal_steps(

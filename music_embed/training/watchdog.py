@@ -82,7 +82,8 @@ class Watch:
     if error is not None:
       self._state, self._message = _FAILED, one_line(error)
     self._stop.set()
-    self._beat()
+    with contextlib.suppress(OSError):
+      self._beat()
 
   def sees_chief(self) -> bool:
     """Whether the chief's file of this job is in this worker's directory."""
@@ -91,8 +92,7 @@ class Watch:
   def lost(self, error: Exception) -> errors.PeerError:
     """Finds out who is gone, once TensorFlow has lost somebody.
 
-    Takes a few counts' time. Should the process then not end by itself,
-    another half minute later it is ended.
+    Takes a few counts' time.
 
     Args:
       error: TensorFlow's.
@@ -100,7 +100,6 @@ class Watch:
     # For ever: the watching thread leaves the last word to this one.
     if not self._ending.acquire(blocking=False):
       time.sleep(60.0)  # The thread is ending the process.
-    threading.Timer(30.0, os._exit, [1]).start()
     others = [i for i in range(len(self._names)) if i != self._index]
     before = {index: self._read(index) for index in others}
     reason = one_line(error)
@@ -133,7 +132,8 @@ class Watch:
       now = time.monotonic()
       elapsed = min(now - before, 2 * self._interval_s)
       before = now
-      self._beat()
+      with contextlib.suppress(OSError):  # A disk that is full for a moment.
+        self._beat()
       for index in others:
         beat = self._read(index)
         moved = beat is not None and beat != seen[index]

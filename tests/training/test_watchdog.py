@@ -158,23 +158,7 @@ class _TensorFlowError(Exception):
   )
 
 
-@pytest.fixture
-def no_timer(monkeypatch):
-  """The test outlives the errors that end a worker."""
-
-  class Timer:
-    def __init__(self, *arguments):
-      pass
-
-    def start(self):
-      pass
-
-  monkeypatch.setattr(watchdog.threading, "Timer", Timer)
-
-
-def test_after_an_error_of_tensorflow_the_silent_worker_is_named(
-  tmp_path, no_timer
-):
+def test_after_an_error_of_tensorflow_the_silent_worker_is_named(tmp_path):
   with _watch(tmp_path, 0) as watch:
     _watch(tmp_path, 1)  # Has counted once, and no more.
     error = watch.lost(_TensorFlowError())
@@ -185,15 +169,13 @@ def test_after_an_error_of_tensorflow_the_silent_worker_is_named(
   )
 
 
-def test_after_an_error_with_all_alive_the_error_is_told(tmp_path, no_timer):
+def test_after_an_error_with_all_alive_the_error_is_told(tmp_path):
   with _watch(tmp_path, 0) as watch, _watch(tmp_path, 1):
     error = watch.lost(_TensorFlowError())
   assert "though they live (_TensorFlowError: Collective ops" in str(error)
 
 
-def test_after_an_error_the_reason_of_a_failed_worker_is_told(
-  tmp_path, no_timer
-):
+def test_after_an_error_the_reason_of_a_failed_worker_is_told(tmp_path):
   with _watch(tmp_path, 0) as watch:
     with pytest.raises(errors.DataError), _watch(tmp_path, 1):
       raise errors.DataError("a shard is damaged")
