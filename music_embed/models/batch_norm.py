@@ -108,7 +108,9 @@ class BatchNorm(tf_keras.layers.Layer):
   ) -> tf.Tensor:
     scale = self.gamma * tf.math.rsqrt(variance + self._epsilon)
     offset = self.beta - mean * scale
-    return x * tf.cast(scale, x.dtype) + tf.cast(offset, x.dtype)
+    # Rounded once, at the end, as the fused kernel does: in bfloat16 the two
+    # terms would lose what they cancel.
+    return tf.cast(tf.cast(x, scale.dtype) * scale + offset, x.dtype)
 
   def _update(self, moving: tf.Variable, value: tf.Tensor) -> None:
     moving.assign_sub((1.0 - self._momentum) * (moving - value))

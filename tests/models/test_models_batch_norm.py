@@ -101,3 +101,32 @@ def test_bfloat16_activations_keep_float32_moments(floatx) -> None:
   flat = tf.cast(x, tf.float32).numpy().reshape(-1, 5)
   assert layer.moving_mean.dtype == tf.float32
   np.testing.assert_allclose(layer.moving_mean, flat.mean(0), rtol=1e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_bfloat16_is_rounded_once_where_replicas_share_the_moments(
+  training: bool, mirrored, floatx
+) -> None:
+  """A mean of 100 deviations: in bfloat16 its removal would leave nothing."""
+  floatx("float32")
+  tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+  x = tf.cast(_input() + 200.0, tf.bfloat16)
+  flat = tf.cast(x, tf.float32).numpy().reshape(-1, 5)
+  strategy = mirrored(2)
+  with strategy.scope():
+    layer = batch_norm.BatchNorm()
+    layer.build(tf.TensorShape(x.shape))
+    layer.moving_mean.assign(flat.mean(0))
+    layer.moving_variance.assign(flat.var(0))
+  parts = tf.split(x, 2)
+  values = strategy.experimental_distribute_values_from_function(
+    lambda context: parts[context.replica_id_in_sync_group]
+  )
+
+  @tf.function
+  def run(values):
+    return strategy.run(lambda v: layer(v, training=training), (values,))
+
+  results = strategy.experimental_local_results(run(values))
+  y = tf.cast(tf.concat(results, 0), tf.float32)
+  np.testing.assert_allclose(y, _reference(flat).reshape(x.shape), atol=0.02)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from music_embed.audio import augment
-from music_embed.core import files, types
+from music_embed.core import files, keys, types
 from music_embed.data.mining import graph as graph_lib
 from music_embed.data.pipeline import labelled, triplets
 from music_embed.data.records import (
@@ -38,7 +39,8 @@ from music_embed.objectives import (
   triplet,
 )
 from music_embed.runs import restore
-from music_embed.training import inputs, optimizers, task, trainer
+from music_embed.runs import train as runs_train
+from music_embed.training import inputs, loop, optimizers, task, trainer
 
 FRONT_END = types.LogMelFrontEnd(num_bins=16, window_frames=256)
 """The smallest window that every network takes."""
@@ -170,12 +172,64 @@ def train(
   return metrics | _variables(made, scratch)
 
 
+def run(
+  case: Case, dataset: str, workdir: str, *, steps: int, strategy: Any
+) -> None:
+  """Trains to a step as launch/train.py does, or goes on with that.
+
+  Args:
+    case: which.
+    dataset: directory of `write_dataset`.
+    workdir: the run's directory.
+    steps: where it stops.
+    strategy: one of `training.strategy`, or what has its `create`.
+  """
+  runs_train.train(
+    workdir=workdir,
+    dataset=dataset,
+    embedder=case.embedder(),
+    tasks=case.tasks(),
+    optimizers=case.optimizers(),
+    loop=loop.LoopOptions(steps, summary_steps=1, checkpoint_steps=steps),
+    strategy=strategy,
+    augment=_equalizer(),
+    seed=_SEED,
+  )
+
+
+def step_of(
+  case: Case, dataset: str
+) -> tuple[trainer.Trainer, Callable[..., tf.Tensor], list[tf.Tensor]]:
+  """A new trainer's step of one replica, without its input.
+
+  Args:
+    case: which.
+    dataset: directory of `write_dataset`.
+
+  Returns:
+    The trainer, its step as a function of tensors, and their values.
+  """
+  made, _ = trainer_of(case, tf.distribute.get_strategy(), dataset)
+  data = prepared.PreparedDataset(dataset)
+  batches = []
+  for one in case.tasks():
+    source = one.source.batches(data, seed=_SEED, first_step=0)
+    batch = next(iter(source))
+    del batch[keys.RECORDING]  # No step needs it.
+    batches.append(batch)
+
+  def step(*tensors: tf.Tensor) -> tf.Tensor:
+    return made.replica_step(tf.nest.pack_sequence_as(batches, tensors))
+
+  return made, step, tf.nest.flatten(batches)
+
+
 def trainer_of(
   case: Case, strategy: tf.distribute.Strategy, dataset: str
 ) -> tuple[trainer.Trainer, tf.distribute.DistributedDataset]:
   """The trainer of a stage, and its batches."""
   data = prepared.PreparedDataset(dataset)
-  equalizer = augment.RandomEq(gain_db=6.0, level_db=3.0)
+  equalizer = _equalizer()
 
   def preprocess(stored, seed, replica, num_replicas):
     windows = quantize.dequantize_tf(stored, data.quantization)
@@ -197,6 +251,10 @@ def trainer_of(
     case.tasks(), data, strategy=strategy, seed=_SEED, first_step=0
   )
   return made, batches
+
+
+def _equalizer() -> augment.RandomEq:
+  return augment.RandomEq(gain_db=6.0, level_db=3.0)
 
 
 def _variables(made: trainer.Trainer, scratch: pathlib.Path) -> Arrays:

@@ -11,9 +11,6 @@ import pytest
 import replica_cases
 import tensorflow as tf
 
-from music_embed.core import keys
-from music_embed.data.records import prepared
-
 # One that XLA has for itself: the state of its random numbers.
 _XLAS_OWN = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
 _HOST = re.compile(r"\b(infeed|outfeed|send|recv|send-done|recv-done)\(")
@@ -28,35 +25,16 @@ def dataset(tmp_path_factory) -> str:
   return directory
 
 
-def _step(case, dataset):
-  """A new trainer, its step as a function of tensors, and their values."""
-  made, _ = replica_cases.trainer_of(
-    case, tf.distribute.get_strategy(), dataset
-  )
-  data = prepared.PreparedDataset(dataset)
-  batches = []
-  for task in case.tasks():
-    source = task.source.batches(data, seed=0, first_step=0)
-    batch = next(iter(source))
-    del batch[keys.RECORDING]
-    batches.append(batch)
-
-  def step(*tensors):
-    return made.replica_step(tf.nest.pack_sequence_as(batches, tensors))
-
-  return made, step, tf.nest.flatten(batches)
-
-
 @pytest.mark.parametrize("name", sorted(replica_cases.CASES))
 def test_a_step_compiles_to_static_shapes_without_the_host(
   name, dataset
 ) -> None:
   case = replica_cases.CASES[name]
-  plain, step, tensors = _step(case, dataset)
+  plain, step, tensors = replica_cases.step_of(case, dataset)
   expected = dict(
     zip(plain.metric_names, tf.function(step)(*tensors).numpy(), strict=True)
   )
-  compiled, step, tensors = _step(case, dataset)
+  compiled, step, tensors = replica_cases.step_of(case, dataset)
   before = [v.numpy() for v in compiled.embedder.trainable_variables]
   function = tf.function(step, jit_compile=True)
   program = function.experimental_get_compiler_ir(*tensors)(stage="hlo")

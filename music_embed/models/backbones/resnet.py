@@ -93,4 +93,5 @@ class ResNet18(tf_keras.layers.Layer):
     x = tf.nn.max_pool2d(x, (5, 3), (4, 2), "VALID")
     for block in self._blocks:
       x = block(x, training=training)
-    return tf.reduce_mean(x, axis=[1, 2])
+    # A mean of bfloat16 would be summed in bfloat16.
+    return tf.reduce_mean(tf.cast(x, self.variable_dtype), axis=[1, 2])
