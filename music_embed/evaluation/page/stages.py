@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,9 @@ class Stage:
 
 def text(stages: Sequence[Stage]) -> str:
   """The table for a terminal."""
-  header, rows = _cells(stages)
+  header, rows = _cells(
+    stages, lambda last, best, step, mark: f"{last} (best {best}){mark}"
+  )
   return tables.grid(header, rows)
 
 
@@ -60,10 +62,21 @@ def render(title: str, stages: Sequence[Stage], total: str) -> str:
   Returns:
     HTML that needs no other file, script or connection.
   """
-  header, rows = _cells(stages)
-  table = sections.table(
-    header, [("", [svg.escape(cell) for cell in row]) for row in rows]
+  header, rows = _cells(
+    [
+      dataclasses.replace(
+        stage,
+        name=svg.escape(stage.name),
+        ended_by=svg.escape(stage.ended_by),
+        took=svg.escape(stage.took),
+      )
+      for stage in stages
+    ],
+    lambda last, best, step, mark: (
+      f"{last}{mark}<br><small>best {best} at {step:,}</small>"
+    ),
   )
+  table = sections.table(header, [("", row) for row in rows])
   steps = sum(stage.steps for stage in stages)
   parts = [
     f"<header><h1>{svg.escape(title)}</h1><p>{len(stages)} stages, "
@@ -84,8 +97,10 @@ def render(title: str, stages: Sequence[Stage], total: str) -> str:
   )
 
 
-def _cells(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
-  """Header and rows, plain text."""
+def _cells(
+  stages: Sequence[Stage], shape: Callable[[str, str, int, str], str]
+) -> tuple[list[str], list[list[str]]]:
+  """Header and rows; `shape` makes a cell of last, best, its step and mark."""
   shown = [
     name
     for name in _MEASURES
@@ -97,7 +112,7 @@ def _cells(stages: Sequence[Stage]) -> tuple[list[str], list[list[str]]]:
   for stage in stages:
     cells = [stage.name, f"{stage.steps:,}", stage.ended_by, stage.took]
     cells.append(_last_losses(stage))
-    rows.append([*cells, *(_measured(stage, name) for name in shown)])
+    rows.append([*cells, *(_measured(stage, name, shape) for name in shown)])
   return header, rows
 
 
@@ -106,7 +121,9 @@ def _last_losses(stage: Stage) -> str:
   return ", ".join(last) or "-"
 
 
-def _measured(stage: Stage, name: str) -> str:
+def _measured(
+  stage: Stage, name: str, shape: Callable[[str, str, int, str], str]
+) -> str:
   points = [
     (row[name], row["step"])
     for row in stage.rows
@@ -117,7 +134,7 @@ def _measured(stage: Stage, name: str) -> str:
   best, step = max(points, key=lambda point: (point[0], -point[1]))
   mark = "*" if name == stage.best_measure else ""
   last = tables.number(points[-1][0])
-  return f"{last} (best {tables.number(best)} at {step:,}){mark}"
+  return shape(last, tables.number(best), step, mark)
 
 
 def _smoothed_losses(stage: Stage) -> dict[str, Array]:
