@@ -84,14 +84,11 @@ class ShardedAdam(tf.__internal__.tracking.Trackable):
   @property
   def learning_rate(self) -> tf.Tensor:
     """The next update's rate, a scalar."""
-    schedule = self._schedule
-    if callable(schedule):
-      schedule = schedule(tf.convert_to_tensor(self.iterations))
-    return (
-      tf.cast(schedule, self._dtype)
-      if tf.is_tensor(schedule)
-      else (tf.constant(schedule, self._dtype))
-    )
+    rate = self._schedule
+    if callable(rate):
+      step = tf.convert_to_tensor(self.iterations)
+      return tf.cast(rate(step), self._dtype)
+    return tf.constant(rate, self._dtype)
 
   def begin_step(self) -> None:
     """Starts an update, in each replica; call it before the objective."""

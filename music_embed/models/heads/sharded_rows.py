@@ -59,7 +59,8 @@ class ShardedRows(tf.__internal__.tracking.Trackable):
   Replicas' values are never mixed: reading a block outside a replica raises.
   A checkpoint holds the whole tensor, under a variable's name, and can be
   read by any number of replicas. Saving is a collective where there are
-  several workers; in one process it exchanges nothing.
+  several workers, of which the chief then holds the whole; in one process it
+  exchanges nothing. Restoring reads the whole for a moment in each process.
   """
 
   def __init__(
