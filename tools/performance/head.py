@@ -64,14 +64,14 @@ def figures(scratch: str) -> list[measure.Figure]:
     for before, after in _COMPARISONS:
       found += [
         measure.Figure.beside(
-          f"head_{size}_{before}_s",
+          f"head_{size}_{before}_step",
           times[before],
           "s/step",
           after,
           times[after],
         ),
         measure.Figure.beside(
-          f"head_{size}_{after}_memory",
+          f"head_{size}_{after}_memory_beside_{before}",
           peaks[after] / 1e9,
           "GB",
           before,
