@@ -148,6 +148,7 @@ def train(
   *,
   steps: int,
   scratch: pathlib.Path,
+  seed: int = _SEED,
 ) -> Arrays:
   """Trains a stage, and gives all that it came to.
 
@@ -157,12 +158,13 @@ def train(
     dataset: directory of `write_dataset`.
     steps: how many.
     scratch: an empty directory of this process's own.
+    seed: of weights, batches and augmentation.
 
   Returns:
     Each metric [steps], and under its checkpoint name each variable of the
     network and of the optimisers.
   """
-  made, batches = trainer_of(case, strategy, dataset)
+  made, batches = trainer_of(case, strategy, dataset, seed=seed)
   made.set_dataset(batches)
   rows = []
   for _ in range(steps):
@@ -225,7 +227,11 @@ def step_of(
 
 
 def trainer_of(
-  case: Case, strategy: tf.distribute.Strategy, dataset: str
+  case: Case,
+  strategy: tf.distribute.Strategy,
+  dataset: str,
+  *,
+  seed: int = _SEED,
 ) -> tuple[trainer.Trainer, tf.distribute.DistributedDataset]:
   """The trainer of a stage, and its batches."""
   data = prepared.PreparedDataset(dataset)
@@ -239,16 +245,16 @@ def trainer_of(
 
   with strategy.scope():
     embedder = case.embedder()
-    restore.build(embedder, data, seed=_SEED)
+    restore.build(embedder, data, seed=seed)
     made = trainer.Trainer(
       embedder=embedder,
       tasks=case.tasks(),
       optimizers=case.optimizers(),
       preprocess=preprocess,
-      seed=_SEED,
+      seed=seed,
     )
   batches = inputs.distribute(
-    case.tasks(), data, strategy=strategy, seed=_SEED, first_step=0
+    case.tasks(), data, strategy=strategy, seed=seed, first_step=0
   )
   return made, batches
 

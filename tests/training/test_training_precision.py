@@ -9,6 +9,8 @@ import tf_keras
 
 from music_embed.objectives import distances
 
+pytestmark = pytest.mark.timeout(600)
+
 _NAMES = sorted(replica_cases.CASES)
 _BFLOAT16, _FLOAT32, _FLOAT64 = (
   tf.bfloat16.as_datatype_enum,
