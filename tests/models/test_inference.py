@@ -1,10 +1,16 @@
+import contextlib
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
 from music_embed.models import embedder, inference
-from music_embed.models.heads import label_softmax, projection
+from music_embed.models.heads import (
+  label_softmax,
+  projection,
+  sharded_label_softmax,
+)
 
 
 class _Features(tf_keras.layers.Layer):
@@ -104,3 +110,33 @@ def test_replicas_share_each_batch_and_give_what_one_device_does(
   np.testing.assert_allclose(shared.embeddings, alone.embeddings, atol=1e-6)
   np.testing.assert_allclose(shared.label_scores, alone.label_scores, atol=1e-6)
   assert shared.num_windows.tolist() == alone.num_windows.tolist()
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_spread_label_head_gives_the_scores_of_a_whole_one(
+  mirrored, replicas: int
+) -> None:
+  heads = (
+    label_softmax.LabelSoftmaxHead(),
+    sharded_label_softmax.ShardedLabelSoftmaxHead(num_blocks=2),
+  )
+  strategies = None, mirrored(replicas)
+  outputs = []
+  for head, strategy in zip(heads, strategies, strict=True):
+    with strategy.scope() if strategy else contextlib.nullcontext():
+      head.set_num_labels(7, seed=3)
+      tf_keras.utils.set_random_seed(4)
+      network = embedder.Embedder(
+        backbone=_Features(),
+        projection=projection.Projection(dim=5),
+        label_head=head,
+      )
+      network(tf.zeros([1, 4, 3]), training=False)
+    runner = inference.RecordingEmbedder(
+      network, batch_windows=5, label_ids=[6, 0], strategy=strategy
+    )
+    outputs.append(runner(_recordings()))
+  whole, spread = outputs
+  np.testing.assert_allclose(spread.embeddings, whole.embeddings, atol=1e-6)
+  np.testing.assert_allclose(spread.label_scores, whole.label_scores, atol=1e-6)
+  assert np.ptp(whole.label_scores) > 1e-3
