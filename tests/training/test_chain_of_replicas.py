@@ -9,7 +9,7 @@ import worker_pair
 from music_embed.training import history, strategy
 
 _HEADS = ("small_cnn_label", "small_cnn_sharded")
-_TIMEOUT_S = 600
+_TIMEOUT_S = 1_200
 
 pytestmark = pytest.mark.timeout(_TIMEOUT_S)
 

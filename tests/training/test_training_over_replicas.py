@@ -17,7 +17,7 @@ import worker_pair
 _HERE = pathlib.Path(__file__).parent
 _STEPS = 50
 _TOLERANCE = 1e-9
-_TIMEOUT_S = 600
+_TIMEOUT_S = 1_200
 
 pytestmark = pytest.mark.timeout(_TIMEOUT_S)
 
