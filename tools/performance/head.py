@@ -1,7 +1,8 @@
 """Label heads of 100 K and 1 M labels: seconds a step, and peak memory.
 
 The head alone, on fixed embeddings: loss, gradients, Adam. Every way runs in
-processes of its own, so that their peak memory is its own; ways take turns.
+processes of its own, so that their peak memory is its own; ways take turns. At
+1 M labels the two ways of two processes hold 16 GB between them.
 """
 
 from __future__ import annotations
