@@ -60,23 +60,6 @@ def together(
     raise
 
 
-def require_equal_steps(
-  workers: workers_lib.Workers, step: int, workdir: str
-) -> None:
-  """Checks that all workers go on from the same step.
-
-  Raises:
-    DataError: they have found different checkpoints; raised on all of them.
-  """
-  least, greatest = workers.extremes(step)
-  if least != greatest:
-    raise errors.DataError(
-      f"{workdir}: {workers.names[workers.index]} has found the checkpoint of "
-      f"step {step}, the workers those of steps {least} to {greatest}: see "
-      f"that all of them read the same directory, and restart them"
-    )
-
-
 def _joined(
   workers: workers_lib.Workers, workdir: str, same: str, patience_s: float
 ) -> watchdog.Watch:

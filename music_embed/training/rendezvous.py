@@ -12,7 +12,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from music_embed.core import errors
 from music_embed.training import cluster as cluster_lib
@@ -79,7 +79,7 @@ class _Wait:
 
 
 @contextlib.contextmanager
-def _listening(port: int, wait: _Wait):  # type: ignore[no-untyped-def]
+def _listening(port: int, wait: _Wait) -> Iterator[socket.socket]:
   """A socket on this worker's port, which shows that it is free."""
   with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
