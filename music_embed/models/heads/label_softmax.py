@@ -25,9 +25,11 @@ class LabelSoftmaxHead(tf_keras.layers.Layer):
     num_labels: size of the vocabulary, None until it is set.
     use_bias: whether a label has a bias.
     gives_logits: whether calling the head gives logits [batch, num_labels].
+    initial_bias: that of every label.
   """
 
   gives_logits = True
+  initial_bias = 0.0
 
   def __init__(
     self, *, num_labels: int | None = None, use_bias: bool = True
@@ -75,7 +77,9 @@ class LabelSoftmaxHead(tf_keras.layers.Layer):
     self.bias = None
     if self.use_bias:
       self.bias = self.add_weight(
-        name="bias", shape=(self.num_labels,), initializer="zeros"
+        name="bias",
+        shape=(self.num_labels,),
+        initializer=tf_keras.initializers.Constant(self.initial_bias),
       )
     super().build(input_shape)
 
