@@ -176,7 +176,9 @@ def test_a_run_goes_on_on_more_replicas(
 
   with pytest.raises(interruption.Interrupted):
     _run(tiny_dataset, tmp_path, augment=_signal_at(2))
-  _run(tiny_dataset, tmp_path, strategy=Two())
+  # Without the augmentation, which changes nothing: Python between two
+  # replicas' collectives may wait for ever.
+  _run(tiny_dataset, tmp_path, strategy=Two(), augment=None)
   for row, expected in zip(_rows(tmp_path), _rows(undisturbed), strict=True):
     assert row.keys() == expected.keys()
     # The first row's mean is over steps of either kind.
