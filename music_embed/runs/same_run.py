@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 # Where a run computes and how its input is made there; neither changes what
@@ -17,6 +18,7 @@ _HARDWARE = re.compile(
 )
 # Hardware files spell it out; others leave it unsaid.
 _DEFAULTS = {"runtime.configure.precision": "'float32'"}
+_FOLDER = "WarmStart.workdir"
 _BINDING = re.compile(r"^([A-Za-z_][\w./-]*) =(.*)$")
 _NO_BINDING = re.compile(r"^(#|from |import |include )|^\s*$")
 _MAX_BINDINGS = 12
@@ -55,6 +57,9 @@ def _compared(text: str) -> dict[str, str]:
     for name, value in found.items()
     if name not in macros and not _HARDWARE.search(name)
   }
+  for name in values:
+    if name.endswith(_FOLDER):  # The same run, by whatever path it is called.
+      values[name] = repr(posixpath.basename(values[name].strip("'\"/")))
   return {**_DEFAULTS, **values}
 
 

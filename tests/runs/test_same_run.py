@@ -74,3 +74,26 @@ def test_a_long_list_is_cut():
   lines = same_run.differences(before, before.replace("1\n", "2\n"))
   assert len(lines) == 25
   assert lines[-1] == "... and 8 more bindings"
+
+
+def test_a_run_that_was_moved_is_the_same_and_another_ones_heir_is_not():
+  label = ("gin/systems/huang2020/label.gin",)
+  texts = [
+    _label(f"WARM_START = '{folder}'", files=label)
+    for folder in ("runs/triplet", "/moved/runs/triplet/", "runs/other")
+  ]
+  assert same_run.differences(texts[0], texts[1]) == []
+  assert same_run.differences(texts[0], texts[2]) == [
+    "- warm_start.WarmStart.workdir = 'triplet'",
+    "+ warm_start.WarmStart.workdir = 'other'",
+  ]
+
+
+def _label(*params, files):
+  configured = config.load(
+    train.train,
+    gin_files=files,
+    gin_params=("DATASET = 'a'", *params),
+    given=("workdir", "texts", "dry_run"),
+  )
+  return configured.config_text
