@@ -167,8 +167,10 @@ def train(
       )
       if workers.is_chief:
         workdir_lib.note_finished(workdir, stage.step, stage.ended)
-      if workers.any(stop.requested):  # Too late for this stage; no other one.
-        raise interruption.Interrupted(f"{workdir}: has finished")
+    # Too late for this stage; no other one. Asked once signals go elsewhere
+    # again, so that none is lost in between.
+    if workers.any(stop.requested):
+      raise interruption.Interrupted(f"{workdir}: has finished")
 
 
 def _validate(

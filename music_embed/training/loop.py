@@ -242,6 +242,8 @@ class Loop:
       return True
     if self._is_asked():
       return False
+    # No row may be due here; a network of NaN must not be measured.
+    self._state.require_finite_sums()
     # One of several workers cannot leave the others alone.
     alone = self._workers.count == 1
     start = time.monotonic()

@@ -85,12 +85,14 @@ class State:
     )
     restored = self._last_checkpoints.restore(_warn)
     self._saved = self._position() if restored else None
-    low, high = workers.extremes(self.step)
-    if low != high:
-      raise errors.DataError(
-        f"{workdir}: some workers begin at step {low}, others at step {high}: "
-        f"--workdir must be one folder that all of them see"
-      )
+    # Two checkpoints of one step may differ in what was done at it.
+    for value in self._position():
+      low, high = workers.extremes(value)
+      if low != high:
+        raise errors.DataError(
+          f"{workdir}: some workers begin at step {low}, others at step "
+          f"{high}: --workdir must be one folder that all of them see"
+        )
 
   @property
   def step(self) -> int:
@@ -116,8 +118,7 @@ class State:
     """
     if self._saved == self._position():
       return False
-    total = tf.reduce_sum(tf.convert_to_tensor(self._trainer.sums))
-    self.require_finite("a sum of losses and measures", float(total))
+    self.require_finite_sums()
     self._last_checkpoints.save(self.step)
     self._saved = self._position()
     return True
@@ -150,6 +151,15 @@ class State:
         f"{self._workdir}: {name} is {value} at step {self.step}; the last "
         f"checkpoint is kept: lower the learning rate or check the data"
       )
+
+  def require_finite_sums(self) -> None:
+    """Checks the steps since the last row; every worker calls it.
+
+    Raises:
+      DataError: a loss or a gradient of theirs has not been finite.
+    """
+    total = tf.reduce_sum(tf.convert_to_tensor(self._trainer.sums))
+    self.require_finite("a sum of losses and measures", float(total))
 
   def _position(self) -> tuple[int, int, int]:
     return (

@@ -12,7 +12,13 @@ from google.protobuf import text_format
 from tensorboard.plugins.projector import projector_config_pb2
 
 from music_embed.runs import validation
-from music_embed.training import checkpoints, history, interruption, loop
+from music_embed.training import (
+  checkpoints,
+  history,
+  interruption,
+  loop,
+  workers,
+)
 
 _OPTIONS = loop.LoopOptions(
   6, summary_steps=4, validation_steps=3, checkpoint_steps=6
@@ -138,6 +144,31 @@ def test_sigterm_in_the_last_validation_does_not_lose_it(
   assert not (tmp_path / "finished.json").exists()
   _run(tiny_dataset, tmp_path)
   _assert_same(undisturbed, tmp_path)
+
+
+def test_a_signal_after_the_end_is_not_swallowed(
+  tiny_dataset, tmp_path, monkeypatch
+):
+  """Else the next stage of a curriculum would begin as if none had come."""
+  reached = []
+  looked = workers.Workers.any
+
+  def send_after(self, flag):
+    found = looked(self, flag)
+    if (tmp_path / "finished.json").exists():
+      os.kill(os.getpid(), signal.SIGTERM)
+      time.sleep(0.1)
+    return found
+
+  monkeypatch.setattr(workers.Workers, "any", send_after)
+  before = signal.signal(signal.SIGTERM, lambda *_: reached.append(1))
+  try:
+    _run(tiny_dataset, tmp_path)
+  except interruption.Interrupted:
+    reached.append(1)
+  finally:
+    signal.signal(signal.SIGTERM, before)
+  assert reached
 
 
 def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_last(

@@ -313,6 +313,18 @@ def test_a_loss_that_is_not_finite_stops_with_the_checkpoint_kept(
   assert tf.train.latest_checkpoint(str(tmp_path / "checkpoints"))
 
 
+def test_a_network_of_nan_is_not_measured_between_two_rows(
+  tiny_dataset, tmp_path
+):
+  with pytest.raises(errors.DataError, match="is nan at step 3"):
+    _train(
+      tiny_dataset,
+      tmp_path,
+      loop=loop.LoopOptions(6, summary_steps=4, validation_steps=3),
+      optimizers=[optimizers.PartOptimizer(_NETWORK, float("nan"))],
+    )
+
+
 def test_a_collapse_is_reported(tiny_dataset, tmp_path, capsys):
   """With so large a margin every loss of unit vectors sits at it."""
   _train(
