@@ -1,15 +1,16 @@
 """The label softmax (Huang et al. 2020, Eq. 2) over rows on many replicas.
 
-No tape passes through the head: each replica computes its rows' logits twice,
+No tape passes through the head: each replica goes through its rows twice,
 block by block; first for the softmax's norm, then, once that is known over
-all replicas, for the gradient, with which the block is updated in place.
+all replicas, for the gradient, with which the block is updated in place. What
+logits memory is given for are kept in between, the others computed again.
 Replicas exchange embeddings, label ids, four numbers an example, and the
 embeddings' gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +19,7 @@ from music_embed.core import errors, keys
 from music_embed.models.heads import sharded_label_softmax as head_lib
 from music_embed.objectives import base, distances
 
-_Contents = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+_KEPT_BYTES = 1 << 28
 
 
 def target_weights(label_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
@@ -37,29 +38,23 @@ def target_weights(label_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def block_forward(
-  embedding: tf.Tensor,
-  label_ids: tf.Tensor,
-  weights: tf.Tensor,
-  contents: _Contents,
+  logits: tf.Tensor, label_ids: tf.Tensor, weights: tf.Tensor, first: tf.Tensor
 ) -> tf.Tensor:
   """What a block of labels contributes to the loss.
 
   Args:
-    embedding: of the global batch, [batch, dim].
+    logits: of the global batch, [batch, rows].
     label_ids: int32 [batch, max_labels], padded with -1.
     weights: targets of those labels, [batch, max_labels].
-    contents: kernel [rows, dim], bias [rows], first row, as the head reads
-      them.
+    first: number of the block's first row.
 
   Returns:
     [4, batch]: logsumexp of the logits, weighted sum of the labels' logits,
     highest logit, highest logit of a label (`MASKED` without labels here).
   """
-  kernel, bias, first = contents
-  logits = head_lib.block_logits(embedding, kernel, bias)
   highest = tf.reduce_max(logits, axis=1)
   norm = tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=1)
-  local, own = head_lib.owned(label_ids, first, kernel.shape[0])
+  local, own = head_lib.owned(label_ids, first, logits.shape[1])
   picked = tf.gather(logits, local, batch_dims=1)
   return tf.stack(
     [
@@ -91,30 +86,32 @@ def combine(parts: tf.Tensor) -> tf.Tensor:
 
 
 def block_backward(
-  embedding: tf.Tensor,
+  logits: tf.Tensor,
   label_ids: tf.Tensor,
   weights: tf.Tensor,
-  contents: _Contents,
+  first: tf.Tensor,
   shift: tf.Tensor,
+  embedding: tf.Tensor,
+  kernel: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """A block's part of the gradient with respect to embeddings and rows.
 
   Args:
-    embedding: of the global batch, [batch, dim].
+    logits: of the global batch, [batch, rows].
     label_ids: int32 [batch, max_labels], padded with -1.
     weights: d loss / d logit of those labels, less the softmax's part, and
       negated: targets times the example's factor in the loss,
       [batch, max_labels].
-    contents: kernel [rows, dim], bias [rows], first row.
+    first: number of the block's first row.
     shift: logsumexp over all labels less the log of the example's factor in
       the loss, [batch]; very large for an example that doesn't count.
+    embedding: of the global batch, [batch, dim].
+    kernel: of the block, [rows, dim].
 
   Returns:
     [batch, dim], [rows, dim], [rows].
   """
-  kernel, bias, first = contents
-  logits = head_lib.block_logits(embedding, kernel, bias)
-  local, own = head_lib.owned(label_ids, first, kernel.shape[0])
+  local, own = head_lib.owned(label_ids, first, logits.shape[1])
   example = tf.broadcast_to(
     tf.range(tf.shape(local)[0])[:, tf.newaxis], tf.shape(local)
   )
@@ -140,20 +137,29 @@ class ShardedLabelSoftmaxObjective(base.Objective):
   name = "label_softmax"
   parts = ("backbone", "projection", "label_head")
 
-  def __init__(self, *, reduction: str = "mean") -> None:
+  def __init__(
+    self, *, reduction: str = "mean", kept_bytes: int = _KEPT_BYTES
+  ) -> None:
     """Makes the objective.
 
     Args:
       reduction: "mean" over the global batch's labelled windows, or "sum".
+      kept_bytes: a replica's memory for logits that are kept rather than
+        computed again: of the global batch and as many of its blocks as fit.
 
     Raises:
-      ConfigError: an unknown `reduction`.
+      ConfigError: an unknown `reduction`, a negative `kept_bytes`.
     """
+    if kept_bytes < 0:
+      raise errors.ConfigError(
+        f"ShardedLabelSoftmaxObjective.kept_bytes={kept_bytes}: 0 or more"
+      )
     if reduction not in ("sum", "mean"):
       raise errors.ConfigError(
         f"ShardedLabelSoftmaxObjective.reduction={reduction!r}: sum or mean"
       )
     self._reduction = reduction
+    self._kept_bytes = kept_bytes
 
   @property
   def metric_names(self) -> tuple[str, ...]:
@@ -227,7 +233,9 @@ class ShardedLabelSoftmaxObjective(base.Objective):
     whole = head_lib.all_gather(embedding)
     ids = head_lib.all_gather(label_ids)
     targets = target_weights(ids, whole.dtype)
-    stats = _statistics(head, whole, ids, targets)
+    kept: list[tf.Tensor] = []
+    num_kept = self._num_kept(head, whole) if training else 0
+    stats = _statistics(head, whole, ids, targets, kept, num_kept)
     log_norm, positive, highest, best = tf.unstack(stats)
     labelled = tf.reduce_any(ids >= 0, axis=1)
     hits = tf.logical_and(labelled, best >= highest)
@@ -243,7 +251,7 @@ class ShardedLabelSoftmaxObjective(base.Objective):
       shift = tf.where(
         labelled, log_norm - tf.math.log(factor), -head_lib.MASKED
       )
-      gradient = _train(head, whole, ids, targets * factor, shift, weight)
+      gradient = _train(head, whole, ids, targets * factor, shift, weight, kept)
       loss = _with_gradient(
         loss, embedding, head_lib.own_slice(gradient, embedding)
       )
@@ -253,19 +261,36 @@ class ShardedLabelSoftmaxObjective(base.Objective):
       "top_label_hit": _own_sum(hits, embedding) / num_labelled,
     }
 
+  def _num_kept(
+    self, head: head_lib.ShardedLabelSoftmaxHead, embedding: tf.Tensor
+  ) -> int:
+    """Of how many blocks the logits are kept."""
+    batch, rows = embedding.shape[0], head.partition.rows
+    if batch is None:  # Nobody knows how much that would be.
+      return 0
+    return int(self._kept_bytes // (batch * rows * embedding.dtype.size))
+
 
 def _statistics(
   head: head_lib.ShardedLabelSoftmaxHead,
   embedding: tf.Tensor,
   label_ids: tf.Tensor,
   targets: tf.Tensor,
+  kept: list[tf.Tensor],
+  num_kept: int,
 ) -> tf.Tensor:
-  """`combine`d over all labels of all replicas, [4, global batch]."""
+  """`combine`d over all labels of all replicas, [4, global batch].
+
+  The logits of the first `num_kept` blocks are appended to `kept`.
+  """
   after: list[Any] = []
   parts = []
-  for _, contents in head.blocks(after):
-    parts.append(block_forward(embedding, label_ids, targets, contents))
+  for block, (kernel, bias, first) in head.blocks(after):
+    logits = head_lib.block_logits(embedding, kernel, bias)
+    parts.append(block_forward(logits, label_ids, targets, first))
     after[:] = parts[-1:]
+    if block < num_kept:
+      kept.append(logits)
   own = combine(tf.stack(parts))
   return combine(head_lib.all_gather(own[tf.newaxis]))
 
@@ -277,6 +302,7 @@ def _train(
   weights: tf.Tensor,
   shift: tf.Tensor,
   factor: float,
+  kept: Sequence[tf.Tensor],
 ) -> tf.Tensor:
   """Updates the head, where it trains; gives d loss / d embedding.
 
@@ -287,6 +313,7 @@ def _train(
     weights: see `block_backward`.
     shift: see `block_backward`.
     factor: of the update's gradients.
+    kept: logits of the first blocks.
 
   Returns:
     [global batch, dim], summed over replicas.
@@ -294,9 +321,13 @@ def _train(
   updater = head.updater
   total = tf.zeros_like(embedding)
   after: list[Any] = []
-  for block, contents in head.blocks(after):
+  for block, (kernel, bias, first) in head.blocks(after):
+    if block < len(kept):
+      logits = kept[block]
+    else:
+      logits = head_lib.block_logits(embedding, kernel, bias)
     d_embedding, d_kernel, d_bias = block_backward(
-      embedding, label_ids, weights, contents, shift
+      logits, label_ids, weights, first, shift, embedding, kernel
     )
     total += d_embedding
     after[:] = [total]

@@ -52,11 +52,14 @@ def _block(dtype: str):
 
 def test_a_block_gives_its_part_of_the_loss() -> None:
   """By loops over examples and labels."""
-  kernel, bias, first = contents = _block("float64")
+  kernel, bias, first = _block("float64")
   embedding, label_ids = _embedding("float64"), _label_ids()
   weights = sharded_label_softmax.target_weights(label_ids, tf.float64)
   found = sharded_label_softmax.block_forward(
-    tf.constant(embedding), label_ids, weights, contents
+    sharded_head.block_logits(tf.constant(embedding), kernel, bias),
+    label_ids,
+    weights,
+    first,
   )
   some = False
   for example in range(_BATCH):
@@ -108,16 +111,18 @@ def test_parts_combine_to_what_all_labels_give() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_compiled_blocks_give_the_same(dtype: str) -> None:
-  embedding, contents = tf.constant(_embedding(dtype)), _block(dtype)
+  embedding = tf.constant(_embedding(dtype))
+  kernel, bias, first = _block(dtype)
+  logits = sharded_head.block_logits(embedding, kernel, bias)
   label_ids = tf.constant(_label_ids())
   weights = sharded_label_softmax.target_weights(label_ids, tf.as_dtype(dtype))
   shift = tf.constant(np.linspace(1.0, 3.0, _BATCH).astype(dtype))
   rtol = {"float32": 1e-5, "float64": 1e-12}[dtype]
   for function, arguments in (
     (sharded_label_softmax.block_forward, ()),
-    (sharded_label_softmax.block_backward, (shift,)),
+    (sharded_label_softmax.block_backward, (shift, embedding, kernel)),
   ):
-    given = (embedding, label_ids, weights, contents, *arguments)
+    given = (logits, label_ids, weights, first, *arguments)
     compiled = tf.function(function, jit_compile=True)(*given)
     for a, b in zip(
       tf.nest.flatten(compiled), tf.nest.flatten(function(*given)), strict=True
@@ -192,10 +197,12 @@ def _sharded(strategy, objective, dtype, num_blocks):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 @pytest.mark.parametrize(
-  ("replicas", "blocks"), [(1, 1), (1, 3), (4, 1), (4, 2)]
+  ("replicas", "blocks", "kept_bytes"),
+  # Two of three blocks' logits, and in float32 all of them, fit in 512 bytes.
+  [(1, 1, 0), (1, 3, 512), (4, 1, 1 << 20), (4, 2, 0)],
 )
 def test_loss_metrics_and_gradients_are_the_plain_heads(
-  reduction: str, replicas: int, blocks: int, mirrored, floatx
+  reduction: str, replicas: int, blocks: int, kept_bytes: int, mirrored, floatx
 ) -> None:
   strategy = (
     tf.distribute.get_strategy() if replicas == 1 else mirrored(replicas)
@@ -207,7 +214,9 @@ def test_loss_metrics_and_gradients_are_the_plain_heads(
     )
     found = _sharded(
       strategy,
-      sharded_label_softmax.ShardedLabelSoftmaxObjective(reduction=reduction),
+      sharded_label_softmax.ShardedLabelSoftmaxObjective(
+        reduction=reduction, kept_bytes=kept_bytes
+      ),
       dtype,
       blocks,
     )
@@ -221,7 +230,7 @@ def test_loss_metrics_and_gradients_are_the_plain_heads(
       np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale)
 
 
-def _stage(strategy, num_labels, num_blocks):
+def _stage(strategy, num_labels, num_blocks, **options):
   """A traced training step of a head; its concrete function."""
   with strategy.scope():
     head = sharded_head.ShardedLabelSoftmaxHead(
@@ -231,7 +240,7 @@ def _stage(strategy, num_labels, num_blocks):
     head.updater = sharded_adam.ShardedAdam(
       head, optimizers.PartOptimizer(("label_head",), 1e-2)
     )
-  objective = sharded_label_softmax.ShardedLabelSoftmaxObjective()
+  objective = sharded_label_softmax.ShardedLabelSoftmaxObjective(**options)
   size = _BATCH // strategy.num_replicas_in_sync
 
   def replica():
@@ -297,6 +306,26 @@ def test_no_tensor_of_a_step_is_as_long_as_the_vocabulary(mirrored) -> None:
     assert head.partition.rows in lengths
     assert max(size or 0 for size in lengths) == head.partition.rows
     assert head.partition.rows < labels / (replicas * blocks) + 1
+
+
+@pytest.mark.parametrize("num_kept", [0, 2, 3, 5])
+def test_logits_are_kept_as_far_as_memory_is_given(num_kept: int) -> None:
+  blocks, rows = 3, 4
+  function, head = _stage(
+    tf.distribute.get_strategy(),
+    _LABELS,
+    blocks,
+    kept_bytes=num_kept * _BATCH * rows * 4,
+  )
+  assert head.partition.rows == rows
+  products = [each for each in _operations(function) if each.type == "MatMul"]
+  # Logits, the embeddings' gradient, the rows'; and what was not kept, again.
+  assert len(products) == 3 * blocks + max(blocks - num_kept, 0)
+
+
+def test_memory_for_logits_is_not_negative() -> None:
+  with pytest.raises(errors.ConfigError, match="kept_bytes=-1"):
+    sharded_label_softmax.ShardedLabelSoftmaxObjective(kept_bytes=-1)
 
 
 def test_what_replicas_exchange_does_not_grow_with_the_vocabulary(
