@@ -23,7 +23,7 @@ from typing import Any
 from tools.performance import measure
 
 _LABELS = {"100k": 100_000, "1m": 1_000_000}
-_ROUNDS = 5
+_ROUNDS = 9
 _STEPS = {"100k": 8, "1m": 1}
 """Steps of a turn."""
 _BATCH, _DIM, _LABELS_EACH = 132, 128, 10
