@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from music_embed.core import errors, keys
-from music_embed.objectives import base, distances, replicas
+from music_embed.objectives import distances, label_base, replicas
 
 
 def cross_entropy(
@@ -37,32 +37,11 @@ def cross_entropy(
   return tf.where(labelled, loss, 0.0), labelled
 
 
-class LabelSoftmaxObjective(base.Objective):
+class LabelSoftmaxObjective(label_base.LabelObjective):
   """Eq. 2 over windows; windows of unlabelled recordings count for nothing."""
 
   name = "label_softmax"
-  parts = ("backbone", "projection", "label_head")
   cross_entropy = staticmethod(cross_entropy)
-
-  def __init__(self, *, reduction: str = "mean") -> None:
-    """Makes the objective.
-
-    Args:
-      reduction: "mean" over the global batch's labelled windows, or "sum".
-
-    Raises:
-      ConfigError: an unknown `reduction`.
-    """
-    if reduction not in ("sum", "mean"):
-      raise errors.ConfigError(
-        f"{type(self).__name__}.reduction={reduction!r}: sum or mean"
-      )
-    self._reduction = reduction
-
-  @property
-  def metric_names(self) -> tuple[str, ...]:
-    """See `Objective`."""
-    return ("labelled", "top_label_hit")
 
   def __call__(
     self,

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from music_embed.core import errors, keys
 from music_embed.models.heads import sharded_label_softmax as head_lib
-from music_embed.objectives import base, distances
+from music_embed.objectives import distances, label_base
 
 _KEPT_BYTES = 1 << 28
 
@@ -127,7 +127,7 @@ def block_backward(
   )
 
 
-class ShardedLabelSoftmaxObjective(base.Objective):
+class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
   """`LabelSoftmaxObjective` for a `ShardedLabelSoftmaxHead`.
 
   The loss, its gradient and the metrics are the same; where two labels tie
@@ -135,7 +135,6 @@ class ShardedLabelSoftmaxObjective(base.Objective):
   """
 
   name = "label_softmax"
-  parts = ("backbone", "projection", "label_head")
 
   def __init__(
     self, *, reduction: str = "mean", kept_bytes: int = _KEPT_BYTES
@@ -154,17 +153,8 @@ class ShardedLabelSoftmaxObjective(base.Objective):
       raise errors.ConfigError(
         f"ShardedLabelSoftmaxObjective.kept_bytes={kept_bytes}: 0 or more"
       )
-    if reduction not in ("sum", "mean"):
-      raise errors.ConfigError(
-        f"ShardedLabelSoftmaxObjective.reduction={reduction!r}: sum or mean"
-      )
-    self._reduction = reduction
+    super().__init__(reduction=reduction)
     self._kept_bytes = kept_bytes
-
-  @property
-  def metric_names(self) -> tuple[str, ...]:
-    """See `Objective`."""
-    return ("labelled", "top_label_hit")
 
   def __call__(
     self,
