@@ -9,10 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from music_embed.core import errors, files, keys, types
+from music_embed.core import errors, files
 from music_embed.data.records import prepared, quantize
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import restore, together
+from music_embed.runs import restore, stage_checks, together
 from music_embed.runs import validation as validation_lib
 from music_embed.runs import workdir as workdir_lib
 from music_embed.training import inputs, interruption, records
@@ -83,9 +83,9 @@ def train(
   """
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
-  _check(workdir, texts, data, augment)
+  stage_checks.check_beginning(workdir, texts, data, augment)
   is_new = not workdir_lib.has_begun(workdir)
-  _check_steps(tasks, loop, is_new=is_new)
+  stage_checks.check_steps(tasks, loop, is_new=is_new)
   strategy = strategy or strategy_lib.OneDevice()
   placement = strategy.create()  # Before TensorFlow does anything else.
   replicas = placement.num_replicas_in_sync
@@ -123,7 +123,7 @@ def train(
         summary_steps=loop.summary_steps,
         validation_steps=None if validation is None else loop.validation_steps,
       )
-    windows = _windows_per_step(tasks, data, seed, replicas)
+    windows = stage_checks.windows_per_step(tasks, data, seed, replicas)
     workdir_lib.check_batch(workdir, windows)
     if dry_run:
       _describe(embedder, tasks, loop, windows, texts)
@@ -250,73 +250,6 @@ def _take_over(
   warm_start_lib.load_parts(
     {part: embedder.parts[part] for part in warm_start.parts}, path
   )
-
-
-def _windows_per_step(
-  tasks: Sequence[task_lib.Task],
-  data: prepared.PreparedDataset,
-  seed: int,
-  replicas: int,
-) -> int:
-  """Network input windows of a global batch, over all tasks."""
-  total = 0
-  for task in tasks:
-    available = task.source.available
-    batches = task.source.batches(
-      data,
-      seed=seed,
-      first_step=available.start if available is not None else 0,
-      worker=types.Slice(0, 1),
-    )
-    shape = batches.element_spec[keys.WINDOWS].shape
-    if shape[0] % replicas:
-      raise errors.ConfigError(
-        f"{type(task.source).__name__}: a global batch of {shape[0]} does not "
-        f"divide over {replicas} replicas"
-      )
-    total += int(shape[: -len(data.window_shape)].num_elements())
-  return total
-
-
-def _check(
-  workdir: str,
-  texts: RunTexts,
-  data: prepared.PreparedDataset,
-  augment: Augment | None,
-) -> None:
-  """Everything that can be known to be wrong before anything is built."""
-  workdir_lib.check_same_run(workdir, texts)
-  if workdir_lib.has_begun(workdir):
-    workdir_lib.check_dataset(workdir, data)
-  assumed = getattr(augment, "log_offset", None)
-  offset = getattr(data.front_end, "log_offset", None)
-  if assumed is not None and assumed != offset:
-    raise errors.ConfigError(
-      f"{type(augment).__name__}.log_offset is {assumed}, the dataset's front "
-      f"end has {offset}"
-    )
-
-
-def _check_steps(
-  tasks: Sequence[task_lib.Task], loop: loop_lib.LoopOptions, *, is_new: bool
-) -> None:
-  """Checks that there are batches for every step, where they may end."""
-  for task in tasks:
-    available = task.source.available
-    if available is None:
-      continue
-    name = type(task.source).__name__
-    if is_new and available.start:
-      raise errors.ConfigError(
-        f"{name}: its batches begin at step {available.start:,}, but this run "
-        f"at step 0"
-      )
-    if available.stop < loop.train_steps:
-      raise errors.ConfigError(
-        f"LoopOptions.train_steps is {loop.train_steps:,}, but the batches of "
-        f"{name} end at step {available.stop:,}: materialise more of them, or "
-        f"train for fewer steps"
-      )
 
 
 def _describe(

@@ -1,0 +1,110 @@
+"""What is checked before a stage is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from music_embed.core import errors, keys, types
+from music_embed.data.records import prepared
+from music_embed.runs import workdir as workdir_lib
+from music_embed.training import loop as loop_lib
+from music_embed.training import task as task_lib
+
+
+def check_beginning(
+  workdir: str,
+  texts: workdir_lib.RunTexts,
+  data: prepared.PreparedDataset,
+  augment: Any,
+) -> None:
+  """Checks what can be known to be wrong before anything is built.
+
+  Args:
+    workdir: of the run.
+    texts: its gin texts.
+    data: what it trains on.
+    augment: its augmentation, or None; one of log-mels says which `log_offset`
+      it assumes.
+
+  Raises:
+    ConfigError: the run was begun with another configuration or dataset, or
+      the augmentation is for another front end.
+  """
+  workdir_lib.check_same_run(workdir, texts)
+  if workdir_lib.has_begun(workdir):
+    workdir_lib.check_dataset(workdir, data)
+  assumed = getattr(augment, "log_offset", None)
+  offset = getattr(data.front_end, "log_offset", None)
+  if assumed is not None and assumed != offset:
+    raise errors.ConfigError(
+      f"{type(augment).__name__}.log_offset is {assumed}, the dataset's front "
+      f"end has {offset}"
+    )
+
+
+def check_steps(
+  tasks: Sequence[task_lib.Task], loop: loop_lib.LoopOptions, *, is_new: bool
+) -> None:
+  """Checks that there are batches for every step, where they may end.
+
+  Args:
+    tasks: of the stage.
+    loop: its steps.
+    is_new: whether it begins at step 0.
+
+  Raises:
+    ConfigError: they begin later or end earlier.
+  """
+  for task in tasks:
+    available = task.source.available
+    if available is None:
+      continue
+    name = type(task.source).__name__
+    if is_new and available.start:
+      raise errors.ConfigError(
+        f"{name}: its batches begin at step {available.start:,}, but this run "
+        f"at step 0"
+      )
+    if available.stop < loop.train_steps:
+      raise errors.ConfigError(
+        f"LoopOptions.train_steps is {loop.train_steps:,}, but the batches of "
+        f"{name} end at step {available.stop:,}: materialise more of them, or "
+        f"train for fewer steps"
+      )
+
+
+def windows_per_step(
+  tasks: Sequence[task_lib.Task],
+  data: prepared.PreparedDataset,
+  seed: int,
+  replicas: int,
+) -> int:
+  """Network input windows of a global batch, over all tasks.
+
+  Args:
+    tasks: of the stage.
+    data: what it trains on.
+    seed: of the sampling.
+    replicas: over which a batch is divided.
+
+  Raises:
+    ConfigError: a batch does not divide over them.
+  """
+  total = 0
+  for task in tasks:
+    available = task.source.available
+    batches = task.source.batches(
+      data,
+      seed=seed,
+      first_step=available.start if available is not None else 0,
+      worker=types.Slice(0, 1),
+    )
+    shape = batches.element_spec[keys.WINDOWS].shape
+    if shape[0] % replicas:
+      raise errors.ConfigError(
+        f"{type(task.source).__name__}: a global batch of {shape[0]} does not "
+        f"divide over {replicas} replicas"
+      )
+    total += int(shape[: -len(data.window_shape)].num_elements())
+  return total
