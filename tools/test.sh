@@ -17,6 +17,7 @@ fi
 # shellcheck source=tools/environment.sh
 source "$(dirname "$0")/environment.sh"
 
+WORKERS="${TEST_WORKERS:-$(nproc)}" # Before OMP_NUM_THREADS, which nproc obeys.
 export TF_CPP_MIN_LOG_LEVEL=3 OMP_NUM_THREADS=1
 if "$TF216"; then
   if [ $# -eq 0 ]; then
@@ -28,4 +29,4 @@ else
   "$PYTHON" -m ruff format --check .
   "$PYTHON" -m mypy
 fi
-exec "$PYTHON" -m pytest -n "${TEST_WORKERS:-$(nproc)}" --dist loadfile "$@"
+exec "$PYTHON" -m pytest -n "$WORKERS" --dist loadfile "$@"
