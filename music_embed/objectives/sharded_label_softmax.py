@@ -17,114 +17,9 @@ import tensorflow as tf
 
 from music_embed.core import errors, keys
 from music_embed.models.heads import sharded_label_softmax as head_lib
-from music_embed.objectives import distances, label_base
+from music_embed.objectives import distances, label_base, label_blocks
 
 _KEPT_BYTES = 1 << 28
-
-
-def target_weights(label_ids: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-  """The l1-normalised targets: 1/n for each of n labels, 0 for padding.
-
-  Args:
-    label_ids: int32 [batch, max_labels], padded with -1.
-    dtype: of the result.
-
-  Returns:
-    [batch, max_labels].
-  """
-  present = tf.cast(label_ids >= 0, dtype)
-  count = tf.reduce_sum(present, axis=1, keepdims=True)
-  return present / tf.maximum(count, 1.0)
-
-
-def block_forward(
-  logits: tf.Tensor, label_ids: tf.Tensor, weights: tf.Tensor, first: tf.Tensor
-) -> tf.Tensor:
-  """What a block of labels contributes to the loss.
-
-  Args:
-    logits: of the global batch, [batch, rows].
-    label_ids: int32 [batch, max_labels], padded with -1.
-    weights: targets of those labels, [batch, max_labels].
-    first: number of the block's first row.
-
-  Returns:
-    [4, batch]: logsumexp of the logits, weighted sum of the labels' logits,
-    highest logit, highest logit of a label (`MASKED` without labels here).
-  """
-  highest = tf.reduce_max(logits, axis=1)
-  norm = tf.reduce_sum(tf.exp(logits - highest[:, tf.newaxis]), axis=1)
-  local, own = head_lib.owned(label_ids, first, logits.shape[1])
-  picked = tf.gather(logits, local, batch_dims=1)
-  return tf.stack(
-    [
-      highest + tf.math.log(norm),
-      tf.reduce_sum(tf.where(own, weights * picked, 0.0), axis=1),
-      highest,
-      tf.reduce_max(tf.where(own, picked, head_lib.MASKED), axis=1),
-    ]
-  )
-
-
-def combine(parts: tf.Tensor) -> tf.Tensor:
-  """Contributions of several blocks or replicas as those of one.
-
-  Args:
-    parts: [parts, 4, batch], as `block_forward` gives them.
-
-  Returns:
-    [4, batch].
-  """
-  return tf.stack(
-    [
-      tf.reduce_logsumexp(parts[:, 0], axis=0),
-      tf.reduce_sum(parts[:, 1], axis=0),
-      tf.reduce_max(parts[:, 2], axis=0),
-      tf.reduce_max(parts[:, 3], axis=0),
-    ]
-  )
-
-
-def block_backward(
-  logits: tf.Tensor,
-  label_ids: tf.Tensor,
-  weights: tf.Tensor,
-  first: tf.Tensor,
-  shift: tf.Tensor,
-  embedding: tf.Tensor,
-  kernel: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """A block's part of the gradient with respect to embeddings and rows.
-
-  Args:
-    logits: of the global batch, [batch, rows].
-    label_ids: int32 [batch, max_labels], padded with -1.
-    weights: d loss / d logit of those labels, less the softmax's part, and
-      negated: targets times the example's factor in the loss,
-      [batch, max_labels].
-    first: number of the block's first row.
-    shift: logsumexp over all labels less the log of the example's factor in
-      the loss, [batch]; very large for an example that doesn't count.
-    embedding: of the global batch, [batch, dim].
-    kernel: of the block, [rows, dim].
-
-  Returns:
-    [batch, dim], [rows, dim], [rows].
-  """
-  local, own = head_lib.owned(label_ids, first, logits.shape[1])
-  example = tf.broadcast_to(
-    tf.range(tf.shape(local)[0])[:, tf.newaxis], tf.shape(local)
-  )
-  d_logits = tf.tensor_scatter_nd_sub(
-    tf.exp(logits - shift[:, tf.newaxis]),
-    tf.stack([example, local], axis=-1),
-    tf.where(own, weights, 0.0),
-  )
-  return (
-    tf.matmul(d_logits, kernel),
-    tf.matmul(d_logits, embedding, transpose_a=True),
-    tf.reduce_sum(d_logits, axis=0),
-  )
 
 
 class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
@@ -222,10 +117,9 @@ class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
     embedding = tf.cast(distances.at_least_float32(embedding), head.dtype)
     whole = head_lib.all_gather(embedding)
     ids = head_lib.all_gather(label_ids)
-    targets = target_weights(ids, whole.dtype)
-    kept: list[tf.Tensor] = []
+    targets = label_blocks.target_weights(ids, whole.dtype)
     num_kept = self._num_kept(head, whole) if training else 0
-    stats = _statistics(head, whole, ids, targets, kept, num_kept)
+    stats, kept = _statistics(head, whole, ids, targets, num_kept)
     log_norm, positive, highest, best = tf.unstack(stats)
     labelled = tf.reduce_any(ids >= 0, axis=1)
     hits = tf.logical_and(labelled, best >= highest)
@@ -266,23 +160,23 @@ def _statistics(
   embedding: tf.Tensor,
   label_ids: tf.Tensor,
   targets: tf.Tensor,
-  kept: list[tf.Tensor],
   num_kept: int,
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
   """`combine`d over all labels of all replicas, [4, global batch].
 
-  The logits of the first `num_kept` blocks are appended to `kept`.
+  And the logits of the first `num_kept` blocks.
   """
   after: list[Any] = []
-  parts = []
+  parts: list[tf.Tensor] = []
+  kept: list[tf.Tensor] = []
   for block, (kernel, bias, first) in head.blocks(after):
     logits = head_lib.block_logits(embedding, kernel, bias)
-    parts.append(block_forward(logits, label_ids, targets, first))
+    parts.append(label_blocks.block_forward(logits, label_ids, targets, first))
     after[:] = parts[-1:]
     if block < num_kept:
       kept.append(logits)
-  own = combine(tf.stack(parts))
-  return combine(head_lib.all_gather(own[tf.newaxis]))
+  own = label_blocks.combine(tf.stack(parts))
+  return label_blocks.combine(head_lib.all_gather(own[tf.newaxis])), kept
 
 
 def _train(
@@ -300,8 +194,8 @@ def _train(
     head: whose `updater` is applied.
     embedding: [global batch, dim].
     label_ids: int32 [global batch, max_labels].
-    weights: see `block_backward`.
-    shift: see `block_backward`.
+    weights: see `label_blocks.block_backward`.
+    shift: see `label_blocks.block_backward`.
     factor: of the update's gradients.
     kept: logits of the first blocks.
 
@@ -316,7 +210,7 @@ def _train(
       logits = kept[block]
     else:
       logits = head_lib.block_logits(embedding, kernel, bias)
-    d_embedding, d_kernel, d_bias = block_backward(
+    d_embedding, d_kernel, d_bias = label_blocks.block_backward(
       logits, label_ids, weights, first, shift, embedding, kernel
     )
     total += d_embedding

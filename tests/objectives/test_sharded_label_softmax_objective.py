@@ -8,7 +8,11 @@ import tensorflow as tf
 from music_embed.core import errors
 from music_embed.models.heads import label_softmax as plain_head
 from music_embed.models.heads import sharded_label_softmax as sharded_head
-from music_embed.objectives import label_softmax, sharded_label_softmax
+from music_embed.objectives import (
+  label_blocks,
+  label_softmax,
+  sharded_label_softmax,
+)
 from music_embed.training import optimizers, sharded_adam
 
 _LABELS, _DIM, _BATCH = 10, 4, 8
@@ -54,8 +58,8 @@ def test_a_block_gives_its_part_of_the_loss() -> None:
   """By loops over examples and labels."""
   kernel, bias, first = _block("float64")
   embedding, label_ids = _embedding("float64"), _label_ids()
-  weights = sharded_label_softmax.target_weights(label_ids, tf.float64)
-  found = sharded_label_softmax.block_forward(
+  weights = label_blocks.target_weights(label_ids, tf.float64)
+  found = label_blocks.block_forward(
     sharded_head.block_logits(tf.constant(embedding), kernel, bias),
     label_ids,
     weights,
@@ -83,7 +87,7 @@ def test_a_block_gives_its_part_of_the_loss() -> None:
 def test_targets_are_l1_normalised() -> None:
   ids = tf.constant([[4, -1, -1], [-1, -1, -1], [0, 2, 1], [5, 3, -1]])
   np.testing.assert_allclose(
-    sharded_label_softmax.target_weights(ids, tf.float64),
+    label_blocks.target_weights(ids, tf.float64),
     [[1, 0, 0], [0, 0, 0], [1 / 3] * 3, [0.5, 0.5, 0]],
   )
 
@@ -99,7 +103,7 @@ def test_parts_combine_to_what_all_labels_give() -> None:
   )
   whole = np.concatenate(logits, axis=1)
   np.testing.assert_allclose(
-    sharded_label_softmax.combine(tf.constant(parts)),
+    label_blocks.combine(tf.constant(parts)),
     [
       np.log(np.exp(whole).sum(1)),
       whole.sum(1),
@@ -115,12 +119,12 @@ def test_compiled_blocks_give_the_same(dtype: str) -> None:
   kernel, bias, first = _block(dtype)
   logits = sharded_head.block_logits(embedding, kernel, bias)
   label_ids = tf.constant(_label_ids())
-  weights = sharded_label_softmax.target_weights(label_ids, tf.as_dtype(dtype))
+  weights = label_blocks.target_weights(label_ids, tf.as_dtype(dtype))
   shift = tf.constant(np.linspace(1.0, 3.0, _BATCH).astype(dtype))
   rtol = {"float32": 1e-5, "float64": 1e-12}[dtype]
   for function, arguments in (
-    (sharded_label_softmax.block_forward, ()),
-    (sharded_label_softmax.block_backward, (shift, embedding, kernel)),
+    (label_blocks.block_forward, ()),
+    (label_blocks.block_backward, (shift, embedding, kernel)),
   ):
     given = (logits, label_ids, weights, first, *arguments)
     compiled = tf.function(function, jit_compile=True)(*given)

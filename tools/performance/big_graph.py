@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from typing import Any
@@ -25,6 +24,7 @@ from music_embed.core import types
 from music_embed.data.mining import hashing
 from music_embed.data.pipeline import sampling
 from music_embed.data.records import cache, graph_store, manifest
+from tools.performance import measure as measure_lib
 
 NUM_VERTICES = 10_500_000
 """Recordings of the paper."""
@@ -139,7 +139,7 @@ def measure(directory: str, num_vertices: int) -> dict[str, Any]:
     "triplets_per_cpu_s": _rate(sampler, after, with_allowed=False),
     "with_allowed_per_cpu_s": _rate(sampler, after, with_allowed=True),
   }
-  found["peak_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+  found["peak_bytes"] = measure_lib.peak_memory()
   return found | _memory()
 
 

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import pathlib
 import socket
 import statistics
 import subprocess
@@ -174,13 +173,7 @@ def _serve(way: str, size: str) -> None:
   print(run(2), flush=True)
   for line in sys.stdin:
     steps = int(line)
-    print(run(steps) if steps else _peak_memory(), flush=True)
-
-
-def _peak_memory() -> int:
-  """Bytes; not getrusage's, which a process inherits from who started it."""
-  status = pathlib.Path("/proc/self/status").read_text()
-  return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    print(run(steps) if steps else measure.peak_memory(), flush=True)
 
 
 def _inputs(num_labels: int, processes: int) -> tuple[Any, Any]:

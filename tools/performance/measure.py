@@ -237,3 +237,9 @@ def _proportional(pid: int) -> int:
   except OSError:
     pass
   return 0
+
+
+def peak_memory() -> int:
+  """Bytes; not getrusage's, which a process inherits from who started it."""
+  status = pathlib.Path("/proc/self/status").read_text()
+  return 1024 * int(status.partition("VmHWM:")[2].split()[0])

@@ -159,9 +159,8 @@ def _rates(candidates: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
 
 def _peak(policy: str) -> float:
   """Operations a second of a large matrix product."""
-  size = _MATMUL
   dtype = tf.bfloat16 if "bfloat16" in policy else tf.float32
-  matrix = tf.cast(tf.random.stateless_normal([size, size], [0, 0]), dtype)
+  matrix = tf.cast(tf.random.stateless_normal([_MATMUL] * 2, [0, 0]), dtype)
   product = tf.function(lambda: tf.reduce_sum(tf.matmul(matrix, matrix)))
   seconds = []
   for turn in range(_ROUNDS + 1):
@@ -169,7 +168,7 @@ def _peak(policy: str) -> float:
     product().numpy()
     if turn:
       seconds.append(time.perf_counter() - began)
-  return float(2 * size**3 / statistics.median(seconds))
+  return float(2 * _MATMUL**3 / statistics.median(seconds))
 
 
 def _device() -> str:
