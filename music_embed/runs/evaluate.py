@@ -20,7 +20,6 @@ from music_embed.evaluation import (
 from music_embed.evaluation.page import page
 from music_embed.evaluation.systems import Parts, System
 from music_embed.runs import compared, restore
-from music_embed.runs import workdir as workdir_lib
 from music_embed.training import history
 
 _FACTORS = ".factors"
@@ -151,7 +150,7 @@ def _inputs(
 ) -> dict[str, Any]:
   """What a report depends on, by content."""
   return {
-    "dataset": workdir_lib.fingerprint(data),
+    "dataset": data.fingerprint,
     "models": {
       name: files.sha256(restore.checkpoint_of(workdir, checkpoint) + ".index")
       for name, workdir in models.items()

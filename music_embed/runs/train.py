@@ -98,7 +98,7 @@ def train(
   workers = workers_lib.Workers(placement)
   with contextlib.ExitStack() as stack:
     if not dry_run:
-      same = f"{texts.config}\n{workdir_lib.fingerprint(data)}\n{is_new}"
+      same = f"{texts.config}\n{data.fingerprint}\n{is_new}"
       patience_s = getattr(strategy, "patience_s", 60.0)
       stack.enter_context(
         together.together(

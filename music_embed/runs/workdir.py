@@ -47,11 +47,6 @@ def has_begun(workdir: str) -> bool:
   return warm_start.latest(workdir, warm_start.LAST) is not None
 
 
-def fingerprint(data: prepared.PreparedDataset) -> str:
-  """What tells one dataset from another: its manifest's SHA-256."""
-  return files.sha256(files.join(data.directory, "manifest.json"))
-
-
 def check_same_run(workdir: str, texts: RunTexts) -> None:
   """Checks that a directory is new, or holds the run that would go on.
 
@@ -85,7 +80,7 @@ def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
   path = files.join(workdir, _RUN_FILE)
   if not files.exists(path):
     return
-  if files.read_json(path).get("dataset") != fingerprint(data):
+  if files.read_json(path).get("dataset") != data.fingerprint:
     raise errors.ConfigError(
       f"{workdir}: this run was trained on another dataset than "
       f"{data.directory}; name that one, or train in another directory"
@@ -130,7 +125,7 @@ def write(
   path = files.join(workdir, _RUN_FILE)
   if not (files.exists(path) and has_begun(workdir)):
     begun = {
-      "dataset": fingerprint(data),
+      "dataset": data.fingerprint,
       "windows_per_step": windows_per_step,
     }
     files.write_json(path, settings | begun)

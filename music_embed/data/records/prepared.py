@@ -150,6 +150,11 @@ class PreparedDataset:
     return graph_store.load(self.directory, self.manifest, split)
 
   @functools.cached_property
+  def fingerprint(self) -> str:
+    """What tells one dataset from another: its manifest's SHA-256."""
+    return files.sha256(files.join(self.directory, manifest_lib.FILE_NAME))
+
+  @functools.cached_property
   def graph_checksum(self) -> str:
     """Hexadecimal SHA-256 over the checksums of the graph's shards."""
     digests = [file.sha256 for file in self.manifest.shards("graph")]
