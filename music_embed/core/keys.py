@@ -21,3 +21,7 @@ EMBEDDING = "embedding"
 
 LABEL_LOGITS = "label_logits"
 """float32 `[batch, num_labels]`."""
+
+CF_VECTOR = "cf_vector"
+"""float32 `[batch, num_factors]`: collaborative-filtering vectors, as targets
+in a batch, as predictions among a network's outputs."""

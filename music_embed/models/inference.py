@@ -25,11 +25,14 @@ class RecordingOutputs:
     num_windows: int64 [recordings].
     label_scores: mean posteriors of the windows, for the labels asked for,
       [recordings, labels]; None where none were asked for.
+    cf_vectors: means of the windows' predicted CF vectors, [recordings,
+      num_factors]; None without a CF head.
   """
 
   embeddings: Array
   num_windows: npt.NDArray[np.int64]
   label_scores: Array | None
+  cf_vectors: Array | None = None
 
 
 class RecordingEmbedder:
@@ -94,11 +97,28 @@ class RecordingEmbedder:
         sums[owner] += outputs[0][rows].sum(0, np.float64)
         scores[owner] += outputs[1][rows].sum(0, np.float64)
         counts[owner] += int(rows.sum())
-    num_windows = np.asarray(counts, np.int64)
+    embeddings = _means(sums, counts)
+    head = self._model.cf_head
     return RecordingOutputs(
-      embeddings=_means(sums, counts),
-      num_windows=num_windows,
+      embeddings=embeddings,
+      num_windows=np.asarray(counts, np.int64),
       label_scores=None if self._label_ids is None else _means(scores, counts),
+      # The mean of a linear head's outputs.
+      cf_vectors=None if head is None else head.vectors(embeddings),
+    )
+
+  def windows(self, recordings: Iterable[Array]) -> Array:
+    """Embeds windows.
+
+    Args:
+      recordings: as for a call, at least one.
+
+    Returns:
+      The embedding of each window of all recordings, in their order,
+      [windows, dim].
+    """
+    return np.concatenate(
+      [embeddings for _, (embeddings, _) in self._batches(recordings)]
     )
 
   def _batches(

@@ -2,126 +2,41 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Self
-
 import numpy as np
 import numpy.typing as npt
 
-from music_embed.core import errors, keys, seeds, types
-from music_embed.data.pipeline import batching, buffers, sampling, weighting
+from music_embed.core import errors, keys, types
+from music_embed.data.pipeline import recording_windows
 from music_embed.data.records import prepared
 
 PADDING = -1
 """What fills the label ids of recordings with fewer labels than others."""
 
 
-class LabelledSource(batching.StepSource):
-  """Batches for the label objective, from training recordings with labels."""
+class LabelledSource(recording_windows.RecordingWindowSource):
+  """Batches for the label objective, from training recordings with labels.
 
-  def __init__(
-    self,
-    *,
-    batch_windows: int,
-    recording_weighting: weighting.Weighting | None = None,
-    num_parallel_calls: int = 2,
-    prefetch_batches: int = 4,
-  ) -> None:
-    """Configures the source.
+  Targets are LABEL_IDS int32 [windows, max_labels], padded with -1.
+  """
 
-    Args:
-      batch_windows: windows of the global batch.
-      recording_weighting: how often each recording is drawn; None draws
-        uniformly from those that have labels.
-      num_parallel_calls: batches made at once.
-      prefetch_batches: batches held ready.
+  kind = "labelled"
 
-    Raises:
-      ConfigError: a value is out of range.
-    """
-    super().__init__(
-      num_parallel_calls=num_parallel_calls, prefetch_batches=prefetch_batches
-    )
-    if batch_windows < 1:
-      raise errors.ConfigError("LabelledSource.batch_windows must be positive")
-    self.batch_windows = batch_windows
-    self._recording_weighting = recording_weighting
-
-  def scaled(self, replicas: int) -> Self:
-    """See `StepSource`."""
-    source = copy.copy(self)
-    source.batch_windows *= replicas
-    return source
-
-  def describe(self) -> dict[str, Any]:
-    """See `StepSource`."""
-    weights = self._recording_weighting
-    return {
-      "kind": "labelled",
-      "batch_windows": self.batch_windows,
-      "recording_weighting": (
-        weights.describe() if weights is not None else None
-      ),
-    }
-
-  def steps(
-    self,
-    dataset: prepared.PreparedDataset,
-    *,
-    seed: int,
-    worker: types.Slice = batching.WHOLE,
-  ) -> batching.Steps:
-    """See `StepSource`.
-
-    Returns:
-      Batches of WINDOWS [windows, *window_shape] as stored, RECORDING int64
-      [windows], and LABEL_IDS int32 [windows, max_labels] padded with -1.
-    """
-    size, max_labels = self.batch_windows, dataset.max_labels
-    own = worker.rows(size)
-    draw = self._draw(dataset)
+  def _targets(
+    self, dataset: prepared.PreparedDataset
+  ) -> tuple[npt.NDArray[np.int64], recording_windows.Targets]:
     indptr, indices = (np.asarray(array) for array in dataset.labels_csr)
-    window, dtype = dataset.window_shape, dataset.window_dtype
-    rows = own.stop - own.start
-    pool = buffers.BufferPool()
-
-    def batch(step: int) -> batching.Batch:
-      draws = seeds.generator(seed, "labelled", step).random((2, size))[:, own]
-      recordings = draw(draws[0])
-      starts = sampling.uniform_starts(
-        dataset.num_rows[recordings], window[0], draws[1]
-      )
-      return {
-        keys.WINDOWS: dataset.windows(
-          recordings, starts, pool.empty((rows, *window), dtype)
-        ),
-        keys.RECORDING: recordings,
-        keys.LABEL_IDS: padded_rows(indptr, indices, recordings, max_labels),
-      }
-
-    return batching.Steps(
-      batch,
-      {
-        keys.WINDOWS: batching.ArraySpec((rows, *window), dtype),
-        keys.RECORDING: batching.ArraySpec((rows,), np.dtype(np.int64)),
-        keys.LABEL_IDS: batching.ArraySpec(
-          (rows, max_labels), np.dtype(np.int32)
-        ),
-      },
-    )
-
-  def _draw(self, dataset: prepared.PreparedDataset) -> sampling.RecordingDraw:
     train = dataset.split_range(types.SPLITS[0])
-    ends = np.asarray(dataset.labels_csr[0][train.start : train.stop + 1])
-    labelled = np.flatnonzero(np.diff(ends))
+    labelled = np.flatnonzero(np.diff(indptr[train.start : train.stop + 1]))
     if not labelled.size:
       raise errors.DataError(
         f"{dataset.directory}: no training recording has any label"
       )
-    weights = self._recording_weighting
-    return sampling.RecordingDraw(
-      (train.start + labelled).astype(np.int32),
-      weights(dataset, train)[labelled] if weights is not None else None,
+    width = dataset.max_labels
+    return train.start + labelled, recording_windows.Targets(
+      keys.LABEL_IDS,
+      (width,),
+      np.dtype(np.int32),
+      lambda recordings: padded_rows(indptr, indices, recordings, width),
     )
 
 
