@@ -19,6 +19,8 @@ from music_embed.data.mining import graph as graph_lib
 
 _ENTRIES_PER_FILE = 1 << 22
 _FEWEST_BLOCKS = 4
+_FIRST, _LAST = "first", "last"
+"""Folders of the sides of a factorisation, as a round solves them."""
 
 
 def factorize(
@@ -69,16 +71,48 @@ def factorize(
     ConfigError: `alpha` is too small.
     MusicEmbedError: Spark gave up.
   """
+  return sides(
+    graph,
+    engine=engine,
+    folder=folder,
+    num_factors=num_factors,
+    iterations=iterations,
+    regularization=regularization,
+    alpha=alpha,
+    seed=seed,
+  )[0]
+
+
+def sides(
+  graph: graph_lib.Graph,
+  *,
+  engine: spark.SparkEngine,
+  folder: str,
+  num_factors: int = 64,
+  iterations: int = 15,
+  regularization: float = 0.01,
+  alpha: float = 10.0,
+  seed: int,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+  """Like `factorize`, and the side that is solved last in a round.
+
+  Returns:
+    What `factorize` returns, and as much of the other side.
+
+  Raises:
+    ConfigError: as `factorize`.
+    MusicEmbedError: as `factorize`.
+  """
   if alpha <= 1.0:
     raise errors.ConfigError(
       f"alpha={alpha:g}: Spark needs edges to weigh more than missing ones,"
       " so more than 1"
     )
-  vectors = np.zeros((graph.num_vertices, num_factors), np.float32)
+  first, last = np.zeros((2, graph.num_vertices, num_factors), np.float32)
   degrees = graph.degrees
   num_entries = int(degrees.sum())
   if not num_entries:
-    return vectors
+    return first, last
   mean_degree = num_entries / np.count_nonzero(degrees)
   folder = os.path.abspath(folder)
   shutil.rmtree(folder, ignore_errors=True)
@@ -96,10 +130,11 @@ def factorize(
       },
       num_blocks=max(_FEWEST_BLOCKS, num_entries // _ENTRIES_PER_FILE),
     )
-    _read_factors(os.path.join(folder, "factors"), vectors)
+    _read_factors(os.path.join(folder, _FIRST), first)
+    _read_factors(os.path.join(folder, _LAST), last)
   finally:
     shutil.rmtree(folder, ignore_errors=True)
-  return vectors
+  return first, last
 
 
 def _run(
@@ -124,7 +159,8 @@ def _run(
       **parameters,
     )
     model = als.fit(entries.withColumn("rating", functions.lit(1.0)))
-    model.itemFactors.write.parquet(f"{url}/factors")
+    model.itemFactors.write.parquet(f"{url}/{_FIRST}")
+    model.userFactors.write.parquet(f"{url}/{_LAST}")
   except Exception as error:
     raise errors.MusicEmbedError(
       f"matrix factorisation: Spark gave up ({spark.first_line(error)})"
