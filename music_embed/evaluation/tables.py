@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,18 +24,28 @@ def interval(ends: Sequence[float | None] | None) -> str:
   return f"{number(ends[0])}-{number(ends[1])}"
 
 
+def terminal_width(text: str) -> int:
+  """Cells that a text takes in a terminal: words come in any script."""
+  width = 0
+  for character in text:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+      continue
+    width += 2 if unicodedata.east_asian_width(character) in "WF" else 1
+  return width
+
+
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   """Aligns cells in columns: the first to the left, the others right."""
   widths = [
-    max(len(row[column]) for row in [header, *rows])
+    max(terminal_width(row[column]) for row in [header, *rows])
     for column in range(len(header))
   ]
 
   def line(cells: Sequence[str]) -> str:
-    aligned = [
-      cell.ljust(width) if column == 0 else cell.rjust(width)
-      for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    ]
+    aligned = []
+    for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+      space = " " * (width - terminal_width(cell))
+      aligned.append(cell + space if column == 0 else space + cell)
     return "  ".join(aligned).rstrip()
 
   rule = "  ".join("-" * width for width in widths)

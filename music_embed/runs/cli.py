@@ -65,11 +65,20 @@ def run(main: Callable[[], None]) -> None:
   130 interrupted.
   """
 
+  def without_arguments(arguments: Sequence[str]) -> None:
+    if arguments:
+      raise errors.ConfigError(f"unexpected argument {arguments[0]!r}")
+    main()
+
+  run_with_arguments(without_arguments)
+
+
+def run_with_arguments(main: Callable[[Sequence[str]], None]) -> None:
+  """As `run`, for a `main` that takes what is no flag."""
+
   def guarded(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-      _fail(f"unexpected argument {argv[1]!r}", EXIT_CONFIG)
     try:
-      main()
+      main(argv[1:])
     except errors.ConfigError as error:
       _fail(str(error), EXIT_CONFIG)
     except errors.MusicEmbedError as error:
