@@ -140,7 +140,11 @@ def write(
 
 
 def note_finished(workdir: str, step: int, why: str | None) -> None:
-  """Notes that the stage has ended.
+  """Notes that the stage has ended, and what it took, interruptions included.
+
+  Windows are those that its steps have seen; seconds are of training,
+  validating and checkpoints; CPU seconds are user and system time of all
+  threads of this process, the chief's, meanwhile.
 
   Args:
     workdir: the run's directory.
@@ -148,12 +152,17 @@ def note_finished(workdir: str, step: int, why: str | None) -> None:
     why: "steps" (as many as asked for) or "level" (by its plateau).
   """
   timing = files.join(workdir, history.TIMING_FILE_NAME)
+  run = files.read_json(files.join(workdir, _RUN_FILE))
+  windows_per_step = run.get("windows_per_step")
+  cpu_seconds = history.total_cpu_seconds(timing)
   files.write_json(
     files.join(workdir, _FINISHED_FILE),
     {
       "step": step,
       "ended_by": why,
+      "windows": windows_per_step and windows_per_step * step,
       "seconds": round(history.total_seconds(timing), 1),
+      "cpu_seconds": None if cpu_seconds is None else round(cpu_seconds, 1),
     },
   )
 

@@ -1,13 +1,14 @@
 """history.jsonl: what a run measured; timing.jsonl: how long that took.
 
 Rows of the history repeat exactly when a run is interrupted and resumed; wall
-time does not, and stands in a file of its own.
+and CPU time do not, and stand in a file of their own.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,9 @@ def read(path: str) -> list[dict[str, Any]]:
 class Timing:
   """Append-only rows `{"step": s, "part": "train", "seconds": t, ...}`.
 
-  All rows stay: what was done twice has taken its time twice.
+  All rows stay: what was done twice has taken its time twice. Each row has
+  the "cpu_seconds" of this process, user and system, of all its threads,
+  since the row before, or since the file was opened.
   """
 
   def __init__(self, path: str):
@@ -76,18 +79,33 @@ class Timing:
       rows = read(path)
       with files.atomic_write(path, "w") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
+    self._cpu_before = time.process_time()
 
   def append(
     self, *, step: int, part: str, seconds: float, **more: float
   ) -> None:
     """Adds one row."""
-    row = {"step": step, "part": part, "seconds": seconds, **more}
+    cpu = time.process_time()
+    row = {
+      "step": step,
+      "part": part,
+      "seconds": seconds,
+      "cpu_seconds": cpu - self._cpu_before,
+      **more,
+    }
+    self._cpu_before = cpu
     _append(self._path, {k: _short(v) for k, v in row.items()})
 
 
 def total_seconds(path: str) -> float:
   """Seconds of all rows of a timing file."""
   return float(sum(row["seconds"] for row in read(path)))
+
+
+def total_cpu_seconds(path: str) -> float | None:
+  """CPU seconds of all rows of a timing file; None where some lack them."""
+  found = [row.get("cpu_seconds") for row in read(path)]
+  return None if None in found else float(sum(found))
 
 
 def _append(path: str, row: Mapping[str, Any]) -> None:

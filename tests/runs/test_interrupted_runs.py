@@ -11,6 +11,7 @@ import tiny_runs
 from google.protobuf import text_format
 from tensorboard.plugins.projector import projector_config_pb2
 
+from music_embed.core import files
 from music_embed.runs import validation
 from music_embed.training import (
   checkpoints,
@@ -230,6 +231,17 @@ def test_wall_time_stands_in_a_file_of_its_own(undisturbed):
   assert all(row["seconds"] >= 0 for row in timing)
   trained = [row for row in timing if row["part"] == "train"]
   assert all(row["windows_per_s"] > 0 for row in trained)
+
+
+def test_what_a_run_took_is_noted_at_its_end(undisturbed):
+  noted = files.read_json(str(undisturbed / "finished.json"))
+  timing = history.read(str(undisturbed / "timing.jsonl"))
+  (step,) = {row["step"] for row in timing[-1:]}
+  run = files.read_json(str(undisturbed / "run.json"))
+  assert noted["windows"] == step * run["windows_per_step"]
+  total = sum(row["cpu_seconds"] for row in timing)
+  assert noted["cpu_seconds"] == pytest.approx(total, abs=0.06)
+  assert noted["cpu_seconds"] > 0
 
 
 def test_tensorboard_gets_what_there_is_to_watch(undisturbed):

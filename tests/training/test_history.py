@@ -1,3 +1,6 @@
+import threading
+import time
+
 from music_embed.training import history as history_lib
 
 
@@ -42,6 +45,34 @@ def test_seconds_of_all_parts_are_summed_also_of_what_was_done_twice(tmp_path):
   again = history_lib.Timing(str(path))
   again.append(step=20, part="train", seconds=3.5)
   assert history_lib.total_seconds(str(path)) == 8.5
+
+
+def test_cpu_seconds_of_all_threads_are_summed_over_interruptions(tmp_path):
+  path = str(tmp_path / "timing.jsonl")
+  for step in (10, 20):  # Opened twice, as after an interruption.
+    timing = history_lib.Timing(path)
+    before = time.process_time()
+    thread = threading.Thread(target=_compute)
+    thread.start()
+    thread.join()
+    took = time.process_time() - before
+    timing.append(step=step, part="train", seconds=1.0)
+    assert history_lib.read(path)[-1]["cpu_seconds"] >= round(took, 4)
+  rows = [row["cpu_seconds"] for row in history_lib.read(path)]
+  assert history_lib.total_cpu_seconds(path) == sum(rows)
+
+
+def _compute():
+  while time.thread_time() < 0.02:
+    pass
+
+
+def test_cpu_seconds_are_unknown_where_a_row_lacks_them(tmp_path):
+  path = tmp_path / "timing.jsonl"
+  path.write_text('{"step": 10, "part": "train", "seconds": 2.0}\n')
+  timing = history_lib.Timing(str(path))
+  timing.append(step=20, part="train", seconds=1.0)
+  assert history_lib.total_cpu_seconds(str(path)) is None
 
 
 def test_a_half_written_last_row_is_left_out(tmp_path):
