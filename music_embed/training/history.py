@@ -104,8 +104,10 @@ def total_seconds(path: str) -> float:
 
 def total_cpu_seconds(path: str) -> float | None:
   """CPU seconds of all rows of a timing file; None where some lack them."""
-  found = [row.get("cpu_seconds") for row in read(path)]
-  return None if None in found else float(sum(found))
+  rows = read(path)
+  if any("cpu_seconds" not in row for row in rows):
+    return None
+  return float(sum(row["cpu_seconds"] for row in rows))
 
 
 def _append(path: str, row: Mapping[str, Any]) -> None:
