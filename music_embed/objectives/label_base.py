@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from music_embed.core import errors
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from music_embed.core import errors, keys
 from music_embed.objectives import base
 
 
@@ -30,3 +35,22 @@ class LabelObjective(base.Objective):
   def metric_names(self) -> tuple[str, ...]:
     """See `Objective`."""
     return ("labelled", "top_label_hit")
+
+  @staticmethod
+  def embedding(
+    model: Any, batch: Mapping[str, tf.Tensor], *, training: bool
+  ) -> tf.Tensor:
+    """The batch's own embeddings where it holds some, else the network's.
+
+    Args:
+      model: an `Embedder`; backbone and projection are left alone where the
+        batch holds EMBEDDING.
+      batch: EMBEDDING [batch, dim], or WINDOWS [batch, *window_shape].
+      training: whether the network trains on this batch.
+
+    Returns:
+      [batch, dim].
+    """
+    if keys.EMBEDDING in batch:
+      return batch[keys.EMBEDDING]
+    return model.embed(batch[keys.WINDOWS], training=training)

@@ -55,8 +55,8 @@ class LabelSoftmaxObjective(label_base.LabelObjective):
 
     Args:
       model: an `Embedder` with a label head.
-      batch: WINDOWS [batch, *window_shape] and LABEL_IDS int32
-        [batch, max_labels].
+      batch: WINDOWS [batch, *window_shape], or their EMBEDDING [batch, dim],
+        and LABEL_IDS int32 [batch, max_labels].
       training: whether the network trains on this batch.
       weight: not needed here.
 
@@ -64,10 +64,11 @@ class LabelSoftmaxObjective(label_base.LabelObjective):
       The loss and the metrics of `from_logits`.
     """
     del weight
-    outputs = model(batch[keys.WINDOWS], training=training)
-    if keys.LABEL_LOGITS not in outputs:
+    head = model.label_head
+    if head is None or not head.gives_logits:
       raise errors.ConfigError("the label objective needs a label head")
-    return self.from_logits(outputs[keys.LABEL_LOGITS], batch[keys.LABEL_IDS])
+    embedding = self.embedding(model, batch, training=training)
+    return self.from_logits(head(embedding), batch[keys.LABEL_IDS])
 
   def from_logits(
     self, logits: tf.Tensor, label_ids: tf.Tensor

@@ -63,8 +63,8 @@ class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
 
     Args:
       model: an `Embedder` with a `ShardedLabelSoftmaxHead`.
-      batch: WINDOWS [batch, *window_shape] and LABEL_IDS int32
-        [batch, max_labels].
+      batch: WINDOWS [batch, *window_shape], or their EMBEDDING [batch, dim],
+        and LABEL_IDS int32 [batch, max_labels].
       training: whether the network trains on this batch.
       weight: factor of the loss in the stage's sum, for the head's update.
 
@@ -80,9 +80,13 @@ class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
         "ShardedLabelSoftmaxObjective needs a ShardedLabelSoftmaxHead as "
         "Embedder.label_head"
       )
-    embedding = model.embed(batch[keys.WINDOWS], training=training)
     return self.from_embeddings(
-      head, embedding, batch[keys.LABEL_IDS], training=training, weight=weight
+      head,
+      self.embedding(model, batch, training=training),
+      batch[keys.LABEL_IDS],
+      training=training,
+      weight=weight,
+      is_fixed=keys.EMBEDDING in batch,
     )
 
   def from_embeddings(
@@ -93,6 +97,7 @@ class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
     *,
     training: bool,
     weight: float = 1.0,
+    is_fixed: bool = False,
   ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The loss of embeddings; when training, updates the head by it.
 
@@ -104,6 +109,8 @@ class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
         a gradient (with respect to `embedding`). Whoever makes the step has
         called the updater's `begin_step` before.
       weight: factor of the loss in the stage's sum, for the head's update.
+      is_fixed: whether nothing before the embeddings trains: their gradient
+        is not computed.
 
     Returns:
       The loss, and over the global batch: `labelled` (share of windows with
@@ -135,10 +142,13 @@ class ShardedLabelSoftmaxObjective(label_base.LabelObjective):
       shift = tf.where(
         labelled, log_norm - tf.math.log(factor), -head_lib.MASKED
       )
-      gradient = _train(head, whole, ids, targets * factor, shift, weight, kept)
-      loss = _with_gradient(
-        loss, embedding, head_lib.own_slice(gradient, embedding)
+      gradient = _train(
+        head, whole, ids, targets * factor, shift, weight, kept, is_fixed
       )
+      if gradient is not None:
+        loss = _with_gradient(
+          loss, embedding, head_lib.own_slice(gradient, embedding)
+        )
     size = tf.cast(tf.shape(whole)[0], whole.dtype)
     return loss, {
       "labelled": _own_sum(labelled, embedding) / size,
@@ -187,7 +197,8 @@ def _train(
   shift: tf.Tensor,
   factor: float,
   kept: Sequence[tf.Tensor],
-) -> tf.Tensor:
+  is_fixed: bool,
+) -> tf.Tensor | None:
   """Updates the head, where it trains; gives d loss / d embedding.
 
   Args:
@@ -198,9 +209,10 @@ def _train(
     shift: see `label_blocks.block_backward`.
     factor: of the update's gradients.
     kept: logits of the first blocks.
+    is_fixed: whether nobody asks for the embedding's gradient.
 
   Returns:
-    [global batch, dim], summed over replicas.
+    [global batch, dim], summed over replicas; None where it is not asked for.
   """
   updater = head.updater
   total = tf.zeros_like(embedding)
@@ -213,17 +225,21 @@ def _train(
     d_embedding, d_kernel, d_bias = label_blocks.block_backward(
       logits, label_ids, weights, first, shift, embedding, kernel
     )
-    total += d_embedding
-    after[:] = [total]
+    if not is_fixed:  # What nothing waits for is not computed.
+      total += d_embedding
+    used = [d_kernel, d_bias] if is_fixed else [total, d_kernel, d_bias]
+    after[:] = used[:1]
     if updater is not None:
       # Once nothing reads the block any more it is updated in place, without
       # a copy.
-      with tf.control_dependencies([total, d_kernel, d_bias]):
+      with tf.control_dependencies(used):
         after += updater.apply(
           block,
           d_kernel if factor == 1.0 else factor * d_kernel,
           d_bias if factor == 1.0 else factor * d_bias,
         )
+  if is_fixed:
+    return None
   if head.partition.num_replicas == 1:
     return total
   context = tf.distribute.get_replica_context()

@@ -290,6 +290,8 @@ class Trainer(orbit.StandardTrainer):
 
   def _prepared(self, batch: Batch, index: int) -> dict[str, tf.Tensor]:
     """The batch with float windows; augmented alike on any replicas."""
+    if keys.WINDOWS not in batch:
+      return dict(batch)
     context = tf.distribute.get_replica_context()
     seed = tf.random.experimental.stateless_fold_in(
       tf.stack([self._seed, tf.cast(self.global_step, tf.int32)]), index
