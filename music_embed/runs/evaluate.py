@@ -23,7 +23,8 @@ from music_embed.runs import compared, restore
 from music_embed.training import history
 
 _FACTORS = ".factors"
-_RESERVED = ("random", "audio_statistics", "ridge", "untrained", "wmf")
+RESERVED = ("random", "audio_statistics", "ridge", "untrained", "wmf")
+"""Names of baselines, which no model may have."""
 
 
 def evaluate(
@@ -178,7 +179,7 @@ def _check(models: Mapping[str, str], num_bootstrap: int) -> None:
       "--model is required and not set: give one NAME=WORKDIR or more"
     )
   for name in models:
-    if name in _RESERVED:
+    if name in RESERVED:
       raise errors.ConfigError(
         f"--model={name}=...: {name!r} is a baseline; choose another name"
       )
