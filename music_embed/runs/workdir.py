@@ -55,17 +55,25 @@ def check_same_run(workdir: str, texts: RunTexts) -> None:
       sets beside this one, or is not on a local disk.
   """
   files.require_local(workdir, "workdir")
-  path = files.join(workdir, CONFIG_FILE)
-  if not files.exists(path) or not has_begun(workdir):
-    return
-  with open(path, encoding="utf-8") as file:
-    before = file.read()
-  if lines := same_run.differences(before, texts.config):
+  if lines := differences(workdir, texts):
     shown = "".join(f"\n  {line}" for line in lines)
     raise errors.ConfigError(
       f"{workdir}: holds a run of another configuration (- its own, + the one "
       f"asked for): choose another --workdir{shown}"
     )
+
+
+def differences(workdir: str, texts: RunTexts) -> list[str]:
+  """Bindings in which a begun run differs from another configuration.
+
+  Returns:
+    As `same_run.differences`; none where the run is the same, or not begun.
+  """
+  path = files.join(workdir, CONFIG_FILE)
+  if not files.exists(path) or not has_begun(workdir):
+    return []
+  with open(path, encoding="utf-8") as file:
+    return same_run.differences(file.read(), texts.config)
 
 
 def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
