@@ -19,6 +19,7 @@ _GIVEN = {  # What the launchers take as flags.
   "curriculum": ("workdir", "gin_params", "dry_run"),
   "prepare": ("recordings", "listening_log", "output", "num_workers"),
   "evaluate": ("dataset", "models", "output", "started_at"),
+  "factorize": ("dataset", "output"),
 }
 
 
@@ -51,7 +52,7 @@ def _header(path):
 
 def _function(text):
   """The run function that a file's text configures."""
-  for name in ("curriculum", "train", "prepare", "evaluate"):
+  for name in ("curriculum", "train", "prepare", "evaluate", "factorize"):
     if f"from music_embed.runs import {name}\n" in text:
       module = importlib.import_module(f"music_embed.runs.{name}")
       return getattr(module, name)

@@ -147,18 +147,18 @@ def sides(
   """
   import implicit.als  # Slow to import, and of no use to ingestion.
 
-  model = implicit.als.AlternatingLeastSquares(
-    factors=num_factors,
-    regularization=regularization,
-    alpha=1.0,  # The matrix holds it: implicit would copy all for it.
-    iterations=iterations,
-    dtype=np.float32,
-    num_threads=num_threads,
-    random_state=seed,
-    use_gpu=False,
-  )
   told = None if say is None else _Progress(iterations, say)
   with threadpoolctl.threadpool_limits(1, "blas"):
+    model = implicit.als.AlternatingLeastSquares(
+      factors=num_factors,
+      regularization=regularization,
+      alpha=1.0,  # The matrix holds it: implicit would copy all for it.
+      iterations=iterations,
+      dtype=np.float32,
+      num_threads=num_threads,
+      random_state=seed,
+      use_gpu=False,
+    )
     model.fit(confidences(graph, alpha), show_progress=False, callback=told)
   alone = graph.degrees == 0
   model.user_factors[alone] = 0.0

@@ -44,17 +44,17 @@ def fold_in(
   """
   import implicit.als
 
-  model = implicit.als.AlternatingLeastSquares(
-    factors=other.shape[1],
-    regularization=regularization,
-    alpha=1.0,
-    dtype=np.float32,
-    num_threads=num_threads,
-    use_gpu=False,
-  )
-  model.item_factors = other
   vectors = np.zeros((len(vertices), other.shape[1]), np.float32)
   with threadpoolctl.threadpool_limits(1, "blas"):
+    model = implicit.als.AlternatingLeastSquares(
+      factors=other.shape[1],
+      regularization=regularization,
+      alpha=1.0,  # The matrix holds it.
+      dtype=np.float32,
+      num_threads=num_threads,
+      use_gpu=False,
+    )
+    model.item_factors = other
     for start in range(0, len(vertices), _VERTICES_AT_ONCE):
       some = vertices[start : start + _VERTICES_AT_ONCE]
       edges = _confidences(graph, some, known, alpha)
