@@ -110,5 +110,20 @@ def untrained_embedder(
   embedder = configured.arguments["embedder"]
   if embedder.label_head is not None:
     embedder.label_head = embedder.label_head.unsharded()
+  if embedder.cf_head is not None:
+    embedder.cf_head.set_num_factors(_num_factors(workdir))
   build(embedder, data, seed=seed)
   return embedder
+
+
+def _num_factors(workdir: str) -> int:
+  """Width of a run's CF head: a stage may have taken it from its factors."""
+  shapes = tf.train.load_checkpoint(
+    checkpoint_of(workdir, warm_start.LAST)
+  ).get_variable_to_shape_map()
+  bias = "parts/cf_head/bias/.ATTRIBUTES/VARIABLE_VALUE"
+  if bias not in shapes:
+    raise errors.ConfigError(
+      f"{workdir}: its checkpoint has no CF head, but its configuration does"
+    )
+  return int(shapes[bias][0])

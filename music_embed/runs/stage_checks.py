@@ -7,6 +7,7 @@ from typing import Any
 
 from music_embed.core import errors, keys, types
 from music_embed.data.records import prepared
+from music_embed.models import embedder as embedder_lib
 from music_embed.runs import workdir as workdir_lib
 from music_embed.training import loop as loop_lib
 from music_embed.training import task as task_lib
@@ -93,14 +94,7 @@ def windows_per_step(
   """
   total = 0
   for task in tasks:
-    available = task.source.available
-    batches = task.source.batches(
-      data,
-      seed=seed,
-      first_step=available.start if available is not None else 0,
-      worker=types.Slice(0, 1),
-    )
-    shape = batches.element_spec[keys.WINDOWS].shape
+    shape = _element_spec(task, data, seed)[keys.WINDOWS].shape
     if shape[0] % replicas:
       raise errors.ConfigError(
         f"{type(task.source).__name__}: a global batch of {shape[0]} does not "
@@ -108,3 +102,48 @@ def windows_per_step(
       )
     total += int(shape[: -len(data.window_shape)].num_elements())
   return total
+
+
+def fit_cf_head(
+  embedder: embedder_lib.Embedder,
+  tasks: Sequence[task_lib.Task],
+  data: prepared.PreparedDataset,
+  seed: int,
+) -> None:
+  """Gives a CF head that is not built yet the width of its targets.
+
+  Args:
+    embedder: the network.
+    tasks: of the stage.
+    data: what it trains on.
+    seed: of the sampling.
+
+  Raises:
+    ConfigError: the head was made for another width, or the targets are not
+      for training.
+    DataError: the targets are damaged.
+  """
+  for task in tasks:
+    if embedder.cf_head is None or "cf_head" not in task.objective.parts:
+      continue
+    spec = _element_spec(task, data, seed)
+    if keys.CF_VECTOR not in spec:
+      raise errors.ConfigError(
+        f"{type(task.source).__name__} gives no targets for the objective"
+        f" {task.objective.name}: bind a FactorTargetSource as its Task.source"
+      )
+    embedder.cf_head.set_num_factors(int(spec[keys.CF_VECTOR].shape[-1]))
+
+
+def _element_spec(
+  task: task_lib.Task, data: prepared.PreparedDataset, seed: int
+) -> dict[str, Any]:
+  """Shapes and dtypes of a global batch, by name."""
+  available = task.source.available
+  batches = task.source.batches(
+    data,
+    seed=seed,
+    first_step=available.start if available is not None else 0,
+    worker=types.Slice(0, 1),
+  )
+  return dict(batches.element_spec)

@@ -106,6 +106,7 @@ def train(
         )
       )
     with placement.scope():
+      stage_checks.fit_cf_head(embedder, tasks, data, seed)
       restore.build(embedder, data, seed=seed)
       if warm_start is not None and is_new:
         _take_over(embedder, warm_start, data)

@@ -49,9 +49,10 @@ class Validation:
   ) -> Measure:
     """A function from a network to "link_ap", "link_auc" and "label_auc".
 
-    Measures that the part is too small for, and label AUC without a label
-    head, are left out. The function's second argument says between batches
-    whether to stop; it then raises `interruption.Stopped`.
+    With a CF head also "cf_link_ap" and "cf_link_auc", of its predicted
+    vectors. Measures that the part is too small for, and label AUC without a
+    label head, are left out. The function's second argument says between
+    batches whether to stop; it then raises `interruption.Stopped`.
 
     Args:
       data: whose validation part is embedded.
@@ -92,6 +93,11 @@ class Validation:
           [(data.recording_ids[index], data.titles[index]) for index in chosen],
         )
       values = measures.link_measures(outputs.embeddings, edges, seed=self.seed)
+      if outputs.cf_vectors is not None:
+        of_cf = measures.link_measures(
+          outputs.cf_vectors, edges, seed=self.seed
+        )
+        values |= {f"cf_{name}": value for name, value in of_cf.items()}
       if outputs.label_scores is not None:
         values |= measures.label_measures(
           outputs.label_scores,

@@ -8,9 +8,15 @@ import tf_keras
 from music_embed.core import keys
 from music_embed.models import embedder
 from music_embed.models.backbones import small_cnn
+from music_embed.models.heads import cf_regression as cf_head
 from music_embed.models.heads import label_softmax as label_head
 from music_embed.models.heads import projection
-from music_embed.objectives import label_logistic, label_softmax, triplet
+from music_embed.objectives import (
+  cf_regression,
+  label_logistic,
+  label_softmax,
+  triplet,
+)
 
 _FRAMES, _BINS = 256, 16
 
@@ -33,14 +39,23 @@ def _labelled() -> dict[str, tf.Tensor]:
   }
 
 
+def _factors() -> dict[str, tf.Tensor]:
+  rng = np.random.default_rng(17)
+  return {
+    keys.WINDOWS: tf.constant(rng.normal(size=(4, _FRAMES, _BINS)), tf.float32),
+    keys.CF_VECTOR: tf.constant(rng.normal(size=(4, 3)), tf.float32),
+  }
+
+
 @pytest.mark.parametrize(
   ("objective", "batch"),
   [
     (triplet.TripletObjective(margin=0.5), _triplets()),
     (label_softmax.LabelSoftmaxObjective(), _labelled()),
     (label_logistic.LabelLogisticObjective(), _labelled()),
+    (cf_regression.CfRegressionObjective(), _factors()),
   ],
-  ids=["triplet", "label_softmax", "label_logistic"],
+  ids=["triplet", "label_softmax", "label_logistic", "cf_regression"],
 )
 def test_a_compiled_step_gives_the_same_loss_and_gradients(
   objective, batch
@@ -50,6 +65,7 @@ def test_a_compiled_step_gives_the_same_loss_and_gradients(
     backbone=small_cnn.SmallCNN(width_multiplier=0.2),
     projection=projection.Projection(dim=4),
     label_head=label_head.LabelSoftmaxHead(num_labels=5),
+    cf_head=cf_head.CfRegressionHead(num_factors=3),
   )
   model(tf.zeros([1, _FRAMES, _BINS]), training=False)
   variables = (

@@ -8,9 +8,15 @@ import tf_keras
 from music_embed.core import keys
 from music_embed.models import embedder
 from music_embed.models.backbones import small_cnn
+from music_embed.models.heads import cf_regression as cf_head
 from music_embed.models.heads import label_softmax as label_head
 from music_embed.models.heads import projection
-from music_embed.objectives import label_logistic, label_softmax, triplet
+from music_embed.objectives import (
+  cf_regression,
+  label_logistic,
+  label_softmax,
+  triplet,
+)
 
 _FRAMES, _BINS = 256, 16  # The smallest window that SmallCNN takes.
 
@@ -21,6 +27,7 @@ def _model() -> embedder.Embedder:
     backbone=small_cnn.SmallCNN(width_multiplier=0.3),
     projection=projection.Projection(dim=6),
     label_head=label_head.LabelSoftmaxHead(num_labels=7),
+    cf_head=cf_head.CfRegressionHead(num_factors=4),
   )
   model(tf.zeros([1, _FRAMES, _BINS], tf.float64), training=False)
   return model
@@ -49,6 +56,14 @@ def _labelled() -> dict[str, np.ndarray]:
   }
 
 
+def _factors() -> dict[str, np.ndarray]:
+  rng = np.random.default_rng(12)
+  return {
+    keys.WINDOWS: rng.normal(size=(8, _FRAMES, _BINS)),
+    keys.CF_VECTOR: rng.normal(size=(8, 4)),
+  }
+
+
 CASES = {
   "triplet_sum": (triplet.TripletObjective(margin=0.5), _triplets),
   "triplet_mean": (
@@ -61,6 +76,8 @@ CASES = {
     _labelled,
   ),
   "logistic_mean": (label_logistic.LabelLogisticObjective(), _labelled),
+  "cf_mean": (cf_regression.CfRegressionObjective(), _factors),
+  "cf_sum": (cf_regression.CfRegressionObjective(reduction="sum"), _factors),
 }
 
 
@@ -82,7 +99,7 @@ def _run(strategy, objective, batch):
   def replica(batch):
     with tf.GradientTape() as tape:
       loss, metrics = objective(model, batch, training=True)
-    # Triplets leave the label head out.
+    # No loss has them all.
     gradients = tape.gradient(
       loss,
       model.trainable_variables,
@@ -115,6 +132,8 @@ def _run(strategy, objective, batch):
     ("label_mean", 4),
     ("label_sum", 2),
     ("logistic_mean", 4),
+    ("cf_mean", 4),
+    ("cf_sum", 2),
   ],
 )
 def test_replicas_give_the_single_devices_loss_and_gradient(
