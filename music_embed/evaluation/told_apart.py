@@ -114,7 +114,7 @@ def told_apart(
       genre_of_term[ids[word]] = genre
   words = []
   for word, of_word in truth.planted.items():
-    labels = np.flatnonzero(head.terms == ids[word]) if word in ids else ()
+    labels = np.flatnonzero(head.terms == ids.get(word, -1))
     if len(labels):
       words.append(_word(word, of_word, labels, head, genres, genre_of_term))
       for sense in words[-1]["senses"]:
