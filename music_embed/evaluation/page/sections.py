@@ -47,9 +47,9 @@ def results(report: Report) -> str:
     label = report["label"][name]
     cells = [
       svg.escape(name),
-      _with_ends(link["ap"], ends["link"][name]["ap"]),
-      _with_ends(link["auc"], ends["link"][name]["auc"]),
-      _with_ends(label["auc"], ends["label"][name]["auc"]),
+      with_ends(link["ap"], ends["link"][name]["ap"]),
+      with_ends(link["auc"], ends["link"][name]["auc"]),
+      with_ends(label["auc"], ends["label"][name]["auc"]),
       svg.escape(label["readout"]),
     ]
     first = "first" if previous and role != previous else ""
@@ -213,7 +213,8 @@ def _row(
   return cls, [svg.escape(name), tables.number(ap, digits), tables.number(auc)]
 
 
-def _with_ends(value: float | None, ends: Sequence[float | None]) -> str:
+def with_ends(value: float | None, ends: Sequence[float | None]) -> str:
+  """A measure and, softly, its interval."""
   text = tables.interval(ends).replace("-", "\N{EN DASH}")
   return f'{tables.number(value)} <span class="ends">{text}</span>'
 
@@ -236,9 +237,14 @@ def _verdict(claim: Mapping[str, Any]) -> str:
     if claim["holds"]
     else ("\N{MULTIPLICATION X}", "no", "no")
   )
-  low, high = claim["interval"]
-  ends = "" if low is None else f"{_signed(low)} to {_signed(high)}"
-  return (
-    f'<span class="{cls}">{mark} {word}</span> {_signed(claim["difference"])} '
-    f'<span class="ends">{ends}</span>'
-  )
+  text = difference(claim["difference"], claim["interval"])
+  return f'<span class="{cls}">{mark} {word}</span> {text}'
+
+
+def difference(value: float | None, ends: Sequence[float | None]) -> str:
+  """A signed difference and, softly, its interval."""
+  low, high = ends
+  shown = tables.number(None) if value is None else _signed(value)
+  if low is None or high is None:
+    return f'{shown} <span class="ends"></span>'
+  return f'{shown} <span class="ends">{_signed(low)} to {_signed(high)}</span>'
