@@ -2,6 +2,7 @@
 
   tools/perf.py data [--json=FILE] [--only=windows,triplets] [--scratch=DIR]
   tools/perf.py train [--json=FILE] [--only=steps,networks,head]
+  tools/perf.py senses [--json=FILE] [--only=factorization]
 
 Every figure is taken side by side with its reference, per CPU-second and as a
 median of alternating rounds, so that other work on the machine and its speed
@@ -38,6 +39,7 @@ SECTIONS = {
     "input",
   ),
   "train": ("steps", "networks", "head"),
+  "senses": ("factorization",),
 }
 """Parts of each suite, each a module of `tools/performance` with
 `figures(scratch: str) -> list[Figure]`."""
