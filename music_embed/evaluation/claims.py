@@ -12,6 +12,9 @@ EXPECTED: tuple[tuple[str, tuple[str, ...], bool], ...] = (
   ("triplet_only", ("audio_statistics", "untrained"), True),
   ("hybrid", ("audio_statistics", "untrained"), True),
   ("hybrid", ("triplet_only", "label_only", "ridge"), False),
+  ("cf_regression", ("audio_statistics", "untrained"), True),
+  ("hybrid", ("cf_regression",), False),
+  ("triplet_only", ("cf_regression",), False),
 )
 """Better system, worse ones, whether it must hold for the run to be sound.
 Besides, `wmf`, which sees the answers, must be above every other system."""

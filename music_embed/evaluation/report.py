@@ -18,7 +18,7 @@ from music_embed.evaluation import (
   published,
 )
 from music_embed.evaluation.arrays import Array
-from music_embed.evaluation.systems import READ_OUTS, System, ordered
+from music_embed.evaluation.systems import Parts, System, ordered, read_outs
 
 HEADLINE = "graph"
 """The variant whose numbers stand under "link"."""
@@ -27,7 +27,12 @@ HEADLINE_REASON = (
   "Top-level link numbers are the graph variant: all pairs of evaluation "
   "recordings, every co-listen edge among them positive. It is the one "
   "variant that draws nothing, counts no real edge as an error, and loses no "
-  "edge of a small part; the paper's own protocol is under link_variants."
+  "edge of a small part; the paper's own protocol is under link_variants. A "
+  "network with a CF head is read by the vector that this head predicts "
+  "(predicted_cf), since that is its answer to who listens to what, as its "
+  "label head's scores are its answer to labels; all other systems are read "
+  "by their plain mean embedding (raw). The rule is fixed, not chosen by "
+  "these numbers; every read-out is under link_readouts."
 )
 
 
@@ -105,8 +110,10 @@ def measure(
       f"{len(material.edges)} co-listen edges) has no pair to tell from "
       "another: prepare a larger dataset or a larger evaluation part"
     )
-  by_variant = {name: _link(pools[name], material.systems) for name in pools}
-  link = {name: by_variant[HEADLINE][name]["raw"] for name in names}
+  read = {name: read_outs(material.systems[name]) for name in names}
+  by_variant = {name: _link(pools[name], read) for name in pools}
+  counts = {name: material.systems[name].link_read_out for name in names}
+  link = {name: by_variant[HEADLINE][name][counts[name]] for name in names}
   say("label prediction")
   scores = _label_scores(material)
   positive = material.labels.positive
@@ -114,7 +121,7 @@ def measure(
   resamples = bootstrap.multiplicities(num_recordings, num_bootstrap, seed)
   link_replicates = bootstrap.link_replicates(
     pools[HEADLINE],
-    {name: material.systems[name].embeddings.evaluation for name in names},
+    {name: material.systems[name].link_vectors().evaluation for name in names},
     resamples,
   )
   label_replicates = bootstrap.label_replicates(
@@ -128,11 +135,14 @@ def measure(
       "link_variants": {
         variant: {
           **pools[variant].to_json(),
-          "systems": {name: by_variant[variant][name]["raw"] for name in names},
+          "systems": {
+            name: by_variant[variant][name][counts[name]] for name in names
+          },
         }
         for variant in pools
       },
-      "link_readouts": {name: by_variant[HEADLINE][name] for name in names},
+      "link_readouts": by_variant[HEADLINE],
+      "link_readout": counts,
       "label": {
         name: {
           "auc": label_prediction.mean_auc(positive, scores.headline(name)),
@@ -167,17 +177,15 @@ def without_nan(value: Any) -> Any:
 
 
 def _link(
-  pool: link_prediction.PairPool, systems: Mapping[str, System]
+  pool: link_prediction.PairPool, read: Mapping[str, Mapping[str, Parts]]
 ) -> dict[str, dict[str, dict[str, float]]]:
-  """AP and AUC by system and read-out."""
+  """AP and AUC by system and read-out, from vectors by the same."""
   return {
     name: {
-      read_out: link_prediction.measure(
-        pool, function(system.embeddings).evaluation
-      ).to_json()
-      for read_out, function in READ_OUTS.items()
+      read_out: link_prediction.measure(pool, vectors.evaluation).to_json()
+      for read_out, vectors in parts.items()
     }
-    for name, system in systems.items()
+    for name, parts in read.items()
   }
 
 

@@ -19,6 +19,7 @@ SYSTEM_ORDER = (
   "triplet_only",
   "hybrid",
   "cf_regression",
+  "cf_label",
   "wmf",
 )
 """Order of the known systems in tables; others come before `wmf`."""
@@ -60,11 +61,23 @@ class System:
       of the system's own label head for the labels under test; None for a
       system without one.
     description: what it is, in a few words for the report.
+    cf_vectors: float32 `[recordings, num_factors]` for each part, what the
+      system's own CF head predicts; None for a system without one.
   """
 
   embeddings: Parts
   label_scores: Array | None = None
   description: str = ""
+  cf_vectors: Parts | None = None
+
+  @property
+  def link_read_out(self) -> str:
+    """The read-out that counts for links: its own CF head before others."""
+    return "raw" if self.cf_vectors is None else "predicted_cf"
+
+  def link_vectors(self) -> Parts:
+    """Vectors under the read-out that counts."""
+    return self.embeddings if self.cf_vectors is None else self.cf_vectors
 
 
 def ordered(names: Mapping[str, object] | list[str]) -> list[str]:
@@ -74,19 +87,47 @@ def ordered(names: Mapping[str, object] | list[str]) -> list[str]:
   return sorted(names, key=lambda name: (rank.get(name, other), name))
 
 
-def z_scored(embeddings: Parts) -> Parts:
+@dataclasses.dataclass(frozen=True)
+class ZScore:
   """Each dimension to mean 0 and deviation 1 over the training part.
 
-  Dimensions that are constant there are left at 0.
+  Dimensions that are constant there become 0.
+
+  Attributes:
+    mean: float64 `[dim]`.
+    scale: float64 `[dim]`, one over the deviation, or 0.
   """
-  mean = embeddings.train.mean(axis=0, dtype=np.float64)
-  deviation = embeddings.train.std(axis=0, dtype=np.float64)
-  scale = np.where(deviation > 1e-8, 1.0 / np.maximum(deviation, 1e-8), 0.0)
-  return embeddings.map(lambda x: ((x - mean) * scale).astype(np.float32))
+
+  mean: Array
+  scale: Array
+
+  @classmethod
+  def of(cls, train: Array) -> ZScore:
+    """That of the training part's embeddings, `[recordings, dim]`."""
+    deviation = train.std(axis=0, dtype=np.float64)
+    scale = np.where(deviation > 1e-8, 1.0 / np.maximum(deviation, 1e-8), 0.0)
+    return cls(train.mean(axis=0, dtype=np.float64), scale)
+
+  def __call__(self, embeddings: Array) -> Array:
+    """float32 `[recordings, dim]`."""
+    return ((embeddings - self.mean) * self.scale).astype(np.float32)
 
 
-READ_OUTS: dict[str, Callable[[Parts], Parts]] = {
-  "raw": lambda embeddings: embeddings,
-  "z_scored": z_scored,
+def z_scored(embeddings: Parts) -> Parts:
+  """All parts by the training part's `ZScore`."""
+  return embeddings.map(ZScore.of(embeddings.train))
+
+
+READ_OUTS: dict[str, Callable[[System], Parts | None]] = {
+  "raw": lambda system: system.embeddings,
+  "z_scored": lambda system: z_scored(system.embeddings),
+  "predicted_cf": lambda system: system.cf_vectors,
 }
-"""Ways to read a system's embeddings before cosines are taken."""
+"""Ways to read a system before cosines are taken: the plain mean embedding,
+the same z-scored, and its predicted CF vector; None where it has none."""
+
+
+def read_outs(system: System) -> dict[str, Parts]:
+  """Vectors of a system under every read-out that it has."""
+  found = {name: read(system) for name, read in READ_OUTS.items()}
+  return {name: parts for name, parts in found.items() if parts is not None}

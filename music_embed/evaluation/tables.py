@@ -91,8 +91,22 @@ def summary(report: Mapping[str, Any]) -> str:
       "",
       *_claim_lines(report["claims"]),
       *_recovery_lines(report["recovery"]),
+      *_read_out_lines(report),
     ]
   )
+
+
+def _read_out_lines(report: Mapping[str, Any]) -> list[str]:
+  """A table of read-outs of systems that have more than two; or nothing."""
+  rows = [
+    (name, kind, number(found["ap"]), number(found["auc"]))
+    for name in systems.ordered(report["link_readouts"])
+    if len(kinds := report["link_readouts"][name]) > 2
+    for kind, found in sorted(kinds.items())
+  ]
+  if not rows:
+    return []
+  return ["", grid(("links by", "read-out", "link AP", "link AUC"), rows)]
 
 
 def _recovery_lines(recovery: Mapping[str, Any]) -> list[str]:

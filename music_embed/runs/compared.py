@@ -132,14 +132,14 @@ def network_system(
   batch_windows: int,
   say: Say,
 ) -> System:
-  """Embeds all parts; scores labels where the network has a trained head.
+  """Embeds all parts, and reads what trained heads say.
 
   Args:
     data: gives the windows.
     network: built, trained or not.
     recordings: indices by part.
     name: of the system, for messages.
-    label_ids: int64 `[labels]` to score; None leaves the head unused.
+    label_ids: int64 `[labels]` to score; None leaves all heads unused.
     batch_windows: windows a step.
     say: told how long it took.
   """
@@ -162,9 +162,13 @@ def network_system(
     f"{name}: {num_windows:,} windows embedded in {elapsed:.0f} s "
     f"({num_windows / max(elapsed, 1e-9):,.0f} windows/s)"
   )
+  cf_vectors = [part.cf_vectors for part in outputs]
+  is_read = network.cf_head is not None and label_ids is not None
   return System(
     Parts(*(part.embeddings for part in outputs)),
     outputs[-1].label_scores,
     f"{type(network.backbone).__name__}, "
-    + ("random weights" if name == "untrained" else "trained"),
+    + ("random weights" if name == "untrained" else "trained")
+    + (", links by its predicted CF vector" if is_read else ""),
+    Parts(*cf_vectors) if is_read else None,
   )

@@ -17,6 +17,8 @@ _MAX_POINTS = 200
 _NAMES: dict[str, str] = {
   "link_ap": "link AP",
   "link_auc": "link AUC",
+  "cf_link_ap": "CF link AP",
+  "cf_link_auc": "CF link AUC",
   "label_auc": "label AUC",
 }
 

@@ -175,36 +175,54 @@ def variants(report: Report) -> str:
 
 
 def read_outs(report: Report) -> str:
-  """Links from raw and z-scored means; labels by own head and by probe."""
-  rows = []
-  for name, kinds in report["link_readouts"].items():
-    labels = report["label_readouts"][name]
-    softmax = labels.get("softmax", {}).get("auc")
-    rows.append(
-      (
-        forest.role(name),
-        [
-          svg.escape(name),
-          *(
-            tables.number(kinds[kind][measure])
-            for kind in ("raw", "z_scored")
-            for measure in ("ap", "auc")
-          ),
-          tables.number(softmax),
-          tables.number(labels["probe"]["auc"]),
-        ],
-      )
+  """A row for each way to read a system: links by vectors, labels by scores."""
+  counts = report.get("link_readout", {})
+  links = [
+    (
+      forest.role(name) + ("" if place else " first"),
+      [
+        svg.escape(name) if not place else "",
+        _read_out_name(kind, kind == counts.get(name, "raw")),
+        tables.number(found["ap"]),
+        tables.number(found["auc"]),
+      ],
     )
-  header = (
-    "System",
-    "Link AP, raw",
-    "AUC",
-    "Link AP, z-scored",
-    "AUC",
-    "Labels, softmax",
-    "Labels, probe",
+    for name, kinds in report["link_readouts"].items()
+    for place, (kind, found) in enumerate(kinds.items())
+  ]
+  labels = [
+    (
+      forest.role(name) + ("" if place else " first"),
+      [
+        svg.escape(name) if not place else "",
+        _read_out_name(kind, kind == report["label"][name]["readout"]),
+        tables.number(found["auc"]),
+      ],
+    )
+    for name, kinds in report["label_readouts"].items()
+    for place, (kind, found) in enumerate(kinds.items())
+  ]
+  return (
+    '<div class="columns"><div>'
+    f"{table(('System', 'Links by', 'Link AP', 'Link AUC'), links)}</div><div>"
+    f"{table(('System', 'Labels by', 'Label AUC'), labels)}</div></div>"
+    '<p class="note">Raw: the plain mean embedding. z-scored: each dimension '
+    "by its mean and deviation over the training part. Predicted CF: what the "
+    "network's CF head makes of the embedding. In bold the read-out that "
+    "counts in the tables above.</p>"
   )
-  return table(header, rows)
+
+
+_READ_OUT_NAMES = {
+  "raw": "raw",
+  "z_scored": "z-scored",
+  "predicted_cf": "predicted CF",
+}
+
+
+def _read_out_name(kind: str, counts: bool) -> str:
+  name = svg.escape(_READ_OUT_NAMES.get(kind, kind))
+  return f"<b>{name}</b>" if counts else name
 
 
 def _row(
