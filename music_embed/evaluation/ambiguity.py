@@ -6,7 +6,8 @@ over two neighbouring clusters. So distance alone is no evidence. A word is
 ambiguous here when
 
 1. its senses are enriched: more of the recordings with the word lie in their
-   cluster than the cluster's size explains (a binomial test; Benjamini and
+   cluster than the cluster's size explains (a binomial test, for the second
+   sense among what is outside of the first one's cluster; Benjamini and
    Hochberg 1995 for the many tests),
 2. they lie in clusters whose listeners have little in common: fewer edges of
    the graph run between them than the clusters' degrees explain,
@@ -41,7 +42,7 @@ class FindingOptions:
   """
 
   false_discoveries: float = 0.05
-  min_share: float = 0.75
+  min_share: float = 0.9
   min_distance: float = 0.5
 
   def __post_init__(self) -> None:
@@ -109,23 +110,49 @@ def enriched(
     bool [labels]; False for plain labels.
   """
   options = options or FindingOptions()
-  found = np.zeros(len(labels.plain), bool)
   split = np.flatnonzero(labels.cluster >= 0)
-  if not len(split):
-    return found
-  count = labels.counts[split].astype(np.float64)
-  total = labels.term_counts[labels.plain[split]].astype(np.float64)
-  share = labels.cluster_sizes[labels.cluster[split]] / labels.num_recordings
-  # P(X >= count) of a binomial distribution.
-  chance = scipy.special.betainc(
-    np.maximum(count, 1e-9), total - count + 1.0, share
-  )
-  order = np.argsort(chance, kind="stable")
+  chance = _chances(labels, split)
   allowed = options.false_discoveries * np.arange(1, len(split) + 1)
-  passed = np.flatnonzero(chance[order] <= allowed / len(split))
+  passed = np.flatnonzero(np.sort(chance) <= allowed / max(len(split), 1))
+  found = np.zeros(len(labels.plain), bool)
   if len(passed):
-    found[split[order[: passed[-1] + 1]]] = True
+    found[split] = chance <= np.sort(chance)[passed[-1]]
   return found
+
+
+def _chances(labels: LabelCounts, split: Array) -> Array:
+  """Chance of so many recordings in a sense's cluster, float64 [split].
+
+  A word's most enriched sense is tested among all of its recordings, the
+  others among those outside of that one's cluster: half of a word's recordings
+  in each of two clusters is plain evidence, however large they are. A sense is
+  as unlikely as it is, or as the most enriched one, whichever is likelier.
+  """
+  term = labels.plain[split]
+  count = labels.counts[split].astype(np.float64)
+  total = labels.term_counts[term].astype(np.float64)
+  share = labels.cluster_sizes[labels.cluster[split]] / labels.num_recordings
+  alone = _at_least(count, total, share)
+  order = np.lexsort((alone, term))
+  first = np.ones(len(order), bool)
+  first[1:] = term[order][1:] != term[order][:-1]
+  best = np.zeros(int(term.max(initial=-1)) + 1, np.int64)
+  best[term[order[first]]] = order[first]
+  best = best[term]
+  beside = _at_least(
+    count, total - count[best], np.minimum(share / (1.0 - share[best]), 1.0)
+  )
+  is_best = best == np.arange(len(split))
+  return np.where(is_best, alone, np.maximum(beside, alone[best]))
+
+
+def _at_least(count: Array, total: Array, share: Array) -> Array:
+  """P(X >= count) of a binomial distribution."""
+  with np.errstate(invalid="ignore"):
+    chance = scipy.special.betainc(
+      np.maximum(count, 1e-9), np.maximum(total - count, 0.0) + 1.0, share
+    )
+  return np.where(np.isnan(chance), 1.0, chance)
 
 
 def neighboring(

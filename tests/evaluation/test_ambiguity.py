@@ -67,19 +67,25 @@ def test_words_come_by_falling_score():
   assert found[1].score == pytest.approx(1 - 0.5 / np.sqrt(1.25))
 
 
+def _enriched(rows, false_discoveries=0.05):
+  plain, cluster, counts = np.array(rows).T
+  labels = ambiguity.LabelCounts(plain, cluster, counts, _SIZES, 400)
+  options = ambiguity.FindingOptions(false_discoveries=false_discoveries)
+  return ambiguity.enriched(labels, options).tolist()
+
+
 def test_enrichment_is_the_binomial_test():
-  labels = ambiguity.LabelCounts(
-    np.array([0, 0, 1]),
-    np.array([0, 1, 2]),
-    np.array([9, 3, 3]),
-    _SIZES,
-    400,
-  )
-  # P(X >= 9) of 12 at 1/4 is 0.0004, P(X >= 3) of 12 .61, of 3 .016.
-  options = ambiguity.FindingOptions(false_discoveries=0.05)
-  assert ambiguity.enriched(labels, options).tolist() == [True, False, True]
-  options = ambiguity.FindingOptions(false_discoveries=0.02)
-  assert ambiguity.enriched(labels, options).tolist() == [True, False, False]
+  # P(X >= 9) of 12 at 1/4 is .0004, P(X >= 3) of 3 is .016, and of the three
+  # of term 0 outside of its first cluster P(X >= 2) at 1/3 is .26.
+  rows = [(0, 0, 9), (0, 1, 2), (0, -1, 1), (1, 2, 3)]
+  assert _enriched(rows) == [True, False, False, True]
+  assert _enriched(rows, 0.02) == [True, False, False, False]
+
+
+def test_a_second_sense_is_judged_by_what_the_first_leaves():
+  # 13 of 40 are no surprise at 1/4 (.18), all 13 that are left are at 1/3.
+  assert _enriched([(0, 0, 27), (0, 1, 13)]) == [True, True]
+  assert _enriched([(0, 0, 27), (0, 1, 5), (0, -1, 8)]) == [True, False, False]
 
 
 def test_clusters_neighbor_by_more_edges_than_their_degrees_explain():
