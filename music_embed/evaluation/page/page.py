@@ -12,6 +12,7 @@ from music_embed.evaluation.page import (
   forest,
   scatter,
   sections,
+  senses,
   style,
   svg,
 )
@@ -40,6 +41,7 @@ def render(
     _claims(report),
     _paper(report),
     _variants(report),
+    senses.section(report.get("senses")),
     _curves(histories),
     _map(report, points),
     _method(report),
