@@ -14,7 +14,7 @@ import pytest
 from music_embed.core import errors
 from music_embed.data import engines
 from music_embed.data.engines import spark
-from music_embed.data.mining import factorize, graph
+from music_embed.data.mining import factorize, fold_in, graph
 from music_embed.evaluation import link_prediction
 
 _ALONE = 300
@@ -73,6 +73,23 @@ def test_a_part_of_a_graph_is_factorised_without_the_rest(
   vectors = run(part, num_factors=4, iterations=3, seed=0)
   assert vectors[:100].any(axis=1).all()
   assert not vectors[100:].any()
+
+
+def test_its_other_side_folds_vertices_in(
+  cluster: engines.base.Engine, tmp_path: pathlib.Path
+) -> None:
+  edges = _communities()
+  known = range(250)
+  run = factorize.sides_on(cluster, str(tmp_path / "factors"), say=None)
+  sides = run(edges.restrict(known), num_factors=8, iterations=8, seed=0)
+  vertices = np.arange(_ALONE + 1)
+  vectors = fold_in.fold_in(edges, vertices, sides.other, known=known)
+  assert not vectors[_ALONE].any()
+  assert vectors[known.stop : _ALONE].any(axis=1).all()
+  fitted = sides.vectors[known.start : known.stop]
+  again = vectors[known.start : known.stop]
+  norms = np.linalg.norm(fitted, axis=1) * np.linalg.norm(again, axis=1)
+  assert (np.einsum("vf,vf->v", fitted, again) / norms).min() > 0.99
 
 
 def test_confidence_must_tell_edges_from_missing_ones(
