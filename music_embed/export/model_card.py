@@ -16,6 +16,8 @@ def card(
   num_labels: int,
   top_k: int,
   dim: int,
+  num_factors: int = 0,
+  is_z_scored: bool = False,
 ) -> dict[str, Any]:
   """The contents of `model.json`.
 
@@ -25,6 +27,8 @@ def card(
     num_labels: size of the vocabulary, 0 without a label head.
     top_k: labels that `label` returns.
     dim: width of the embedding.
+    num_factors: width of the predicted CF vector, 0 where it is not given.
+    is_z_scored: whether the z-scored embedding is given.
 
   Returns:
     JSON-serialisable values.
@@ -34,13 +38,28 @@ def card(
     "fingerprint": fingerprint,
     "front_end": front_end.to_json(),
     "embedding_dim": dim,
+    "read_outs": _read_outs(num_factors, is_z_scored),
     "num_labels": num_labels,
     "top_k": top_k,
-    "signatures": _signatures(dim, top_k if num_labels else 0),
+    "signatures": _signatures(
+      dim, top_k if num_labels else 0, num_factors, is_z_scored
+    ),
   }
 
 
-def _signatures(dim: int, top_k: int) -> dict[str, Any]:
+def _read_outs(num_factors: int, is_z_scored: bool) -> dict[str, str]:
+  """Output by the name that evaluation gives the way of reading."""
+  found = {"raw": "recording_embedding"}
+  if is_z_scored:
+    found["z_scored"] = "z_scored_embedding"
+  if num_factors:
+    found["predicted_cf"] = "cf_vector"
+  return found
+
+
+def _signatures(
+  dim: int, top_k: int, num_factors: int, is_z_scored: bool
+) -> dict[str, Any]:
   any_rank = {"waveform": "float32 [samples] or [batch, samples]"}
   padded = {
     "waveform": "float32 [batch, samples]",
@@ -65,6 +84,12 @@ def _signatures(dim: int, top_k: int) -> dict[str, Any]:
       },
     },
   }
+  for name, leading in (("embed", "..."), ("embed_padded", "batch")):
+    outputs = result[name]["outputs"]
+    if is_z_scored:
+      outputs["z_scored_embedding"] = f"float32 [{leading}, {dim}]"
+    if num_factors:
+      outputs["cf_vector"] = f"float32 [{leading}, {num_factors}]"
   if top_k:
     for name, inputs, shape in (
       ("label", any_rank, f"[..., {top_k}]"),
@@ -104,6 +129,7 @@ def readme(values: dict[str, Any]) -> str:
     "With recordings of different lengths in one batch, use the `_padded`"
     " signatures: samples from `num_samples` on are not looked at; rows past"
     " `num_windows` are zero.",
+    *_read_out_lines(values["read_outs"]),
     "",
   ]
   for name, signature in values["signatures"].items():
@@ -118,3 +144,20 @@ def readme(values: dict[str, Any]) -> str:
     " fingerprint only."
   )
   return "\n".join(lines) + "\n"
+
+
+def _read_out_lines(read_outs: dict[str, str]) -> list[str]:
+  """What stands beside the plain mean embedding."""
+  lines = []
+  if "z_scored" in read_outs:
+    lines.append(
+      "`z_scored_embedding`: the recording's embedding, each dimension by its"
+      " mean and deviation over the training part's recordings."
+    )
+  if "predicted_cf" in read_outs:
+    lines.append(
+      "`cf_vector`: the recording's vector in the factorised co-listen graph,"
+      " as predicted from its sound: compare by cosine; up to one factor that"
+      " all vectors share."
+    )
+  return lines

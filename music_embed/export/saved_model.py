@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 
 from music_embed.core import errors, files, types
@@ -26,6 +27,7 @@ def save(
   *,
   front_end: types.LogMelFrontEnd,
   vocabulary: Sequence[str],
+  read_outs: signatures.ReadOuts | None = None,
   top_k: int = 10,
   overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -39,6 +41,8 @@ def save(
     output: directory that is empty or does not exist yet.
     front_end: the front end that the network was trained on.
     vocabulary: label texts, in the order of the label head's rows.
+    read_outs: what `embed` says of a recording besides its plain mean
+      embedding; None for what the network's CF head, if any, predicts.
     top_k: labels that `label` returns; all where there are fewer.
     overwrite: replace another export in `output`; never anything else.
 
@@ -60,19 +64,23 @@ def save(
       f" {len(vocabulary)}"
     )
   top_k = min(top_k, len(vocabulary))
+  if read_outs is None:
+    read_outs = signatures.ReadOuts(predicted_cf=model.cf_head is not None)
   card = model_card.card(
-    fingerprint=fingerprint(model, front_end, vocabulary),
+    fingerprint=fingerprint(model, front_end, vocabulary, read_outs.z_score),
     front_end=front_end,
     num_labels=len(vocabulary),
     top_k=top_k,
     dim=model.projection.dim,
+    num_factors=_num_factors(model) if read_outs.predicted_cf else 0,
+    is_z_scored=read_outs.z_score is not None,
   )
   if _is_there(output, card, overwrite):
     return card
   temporary = f"{output.rstrip('/')}.tmp"
   if tf.io.gfile.exists(temporary):
     tf.io.gfile.rmtree(temporary)
-  module, functions = _module(model, front_end, vocabulary, top_k)
+  module, functions = _module(model, front_end, vocabulary, read_outs, top_k)
   tf.saved_model.save(module, temporary, signatures=functions)
   files.write_json(files.join(temporary, "model.json"), card)
   with files.atomic_write(files.join(temporary, "README.md"), "w") as file:
@@ -87,8 +95,9 @@ def fingerprint(
   model: embedder.Embedder,
   front_end: types.LogMelFrontEnd,
   vocabulary: Sequence[str],
+  z_score: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None,
 ) -> str:
-  """Hexadecimal SHA-256 of weights, front end and vocabulary.
+  """Hexadecimal SHA-256 of weights, front end, vocabulary and z-scores.
 
   Embeddings with different fingerprints must not be compared.
   """
@@ -100,7 +109,17 @@ def fingerprint(
       digest.update(value.tobytes())
   digest.update(json.dumps(front_end.to_json(), sort_keys=True).encode())
   digest.update("\n".join(vocabulary).encode())
+  for values in z_score or ():
+    digest.update(values.tobytes())
   return digest.hexdigest()
+
+
+def _num_factors(model: embedder.Embedder) -> int:
+  if model.cf_head is None:
+    raise errors.ConfigError(
+      "read-out predicted_cf: the network has no CF head"
+    )
+  return int(model.cf_head.num_factors or 0)
 
 
 def _is_there(output: str, card: dict[str, Any], overwrite: bool) -> bool:
@@ -124,10 +143,13 @@ def _module(
   model: embedder.Embedder,
   front_end: types.LogMelFrontEnd,
   vocabulary: Sequence[str],
+  read_outs: signatures.ReadOuts,
   top_k: int,
 ) -> tuple[tf.Module, dict[str, Callable[..., Outputs]]]:
   """The object to save, and its functions by signature."""
-  waveform_model = signatures.WaveformModel(model, front_end=front_end)
+  waveform_model = signatures.WaveformModel(
+    model, front_end=front_end, read_outs=read_outs
+  )
   functions = _embed_functions(waveform_model)
   if model.label_head is not None:
     functions.update(_label_functions(waveform_model, vocabulary, top_k))
@@ -144,14 +166,11 @@ def _embed_functions(
 ) -> dict[str, Callable[..., Outputs]]:
   def embed(waveform: tf.Tensor) -> Outputs:
     outputs = model.embed(*_flatten(waveform))
+    del outputs["num_windows"]
+    times = outputs.pop("window_times_s")[0]
     leading = tf.shape(waveform)[:-1]
-    return {
-      "window_embeddings": _unflatten(outputs["window_embeddings"], leading),
-      "window_times_s": outputs["window_times_s"][0],
-      "recording_embedding": _unflatten(
-        outputs["recording_embedding"], leading
-      ),
-    }
+    shaped = {name: _unflatten(x, leading) for name, x in outputs.items()}
+    return {"window_times_s": times, **shaped}
 
   def embed_padded(waveform: tf.Tensor, num_samples: tf.Tensor) -> Outputs:
     return model.embed(*_checked(waveform, num_samples))

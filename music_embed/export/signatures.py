@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 
 from music_embed.audio import log_mel_tf
@@ -59,6 +61,34 @@ def plan(num_samples: tf.Tensor, front_end: types.LogMelFrontEnd) -> Plan:
   )
 
 
+@dataclasses.dataclass(frozen=True)
+class ReadOuts:
+  """Ways to read a recording besides its plain mean embedding.
+
+  Attributes:
+    z_score: mean and scale of each dimension over the training part, [dim]
+      each: `z_scored_embedding` is (embedding - mean) * scale. None for none.
+    predicted_cf: whether the CF head's prediction is given, `cf_vector`.
+  """
+
+  z_score: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
+  predicted_cf: bool = False
+
+  def __call__(
+    self, model: embedder.Embedder, embedding: tf.Tensor
+  ) -> dict[str, tf.Tensor]:
+    """The outputs of recordings, from float32 embeddings [batch, dim]."""
+    outputs = {}
+    if self.z_score is not None:
+      mean, scale = (tf.constant(x, tf.float32) for x in self.z_score)
+      outputs["z_scored_embedding"] = (embedding - mean) * scale
+    if self.predicted_cf:
+      assert model.cf_head is not None
+      vector = model.cf_head(tf.cast(embedding, model.cf_head.dtype))
+      outputs["cf_vector"] = tf.cast(vector, tf.float32)
+    return outputs
+
+
 class WaveformModel:
   """The computation behind every signature.
 
@@ -71,6 +101,7 @@ class WaveformModel:
     model: embedder.Embedder,
     *,
     front_end: types.LogMelFrontEnd,
+    read_outs: ReadOuts | None = None,
     chunk_windows: int = 32,
   ) -> None:
     """Makes the computation.
@@ -78,10 +109,12 @@ class WaveformModel:
     Args:
       model: the network.
       front_end: the front end that it was trained on.
+      read_outs: what else to say of a recording; None for nothing.
       chunk_windows: windows that pass the network at a time.
     """
     self._model = model
     self._front_end = front_end
+    self._read_outs = read_outs or ReadOuts()
     self._chunk_windows = chunk_windows
 
   def embed(
@@ -92,7 +125,8 @@ class WaveformModel:
     Returns:
       `window_embeddings` [batch, windows, dim] and `window_times_s` [batch,
       windows], both zero past a recording's own windows; `num_windows` int32
-      [batch]; `recording_embedding` [batch, dim], the plain mean.
+      [batch]; `recording_embedding` [batch, dim], the plain mean; and what
+      `ReadOuts` makes of that.
     """
     windows = plan(num_samples, self._front_end)
     total = tf.shape(windows.start)[0]
@@ -116,11 +150,13 @@ class WaveformModel:
       embeddings, windows.recording, tf.shape(num_samples)[0]
     )
     count = tf.cast(windows.num_windows, tf.float32)
+    means = sums / count[:, tf.newaxis]
     return {
       "window_embeddings": _to_rows(embeddings, windows),
       "window_times_s": _to_rows(times, windows),
       "num_windows": tf.cast(windows.num_windows, tf.int32),
-      "recording_embedding": sums / count[:, tf.newaxis],
+      "recording_embedding": means,
+      **self._read_outs(self._model, means),
     }
 
   def posterior(

@@ -12,21 +12,31 @@ import tf_keras
 
 from music_embed.audio import decode, log_mel, windows
 from music_embed.core import errors, types
-from music_embed.export import saved_model
-from music_embed.models import embedder
+from music_embed.evaluation import systems
+from music_embed.export import saved_model, signatures
+from music_embed.models import embedder, inference
 from music_embed.models.backbones import small_cnn
-from music_embed.models.heads import label_softmax, projection
+from music_embed.models.heads import (
+  cf_regression,
+  label_softmax,
+  projection,
+)
 
 _FRONT_END = types.LogMelFrontEnd()
 _VOCABULARY = ["jazz", "bebop", "民謡", "rock and roll", "opera"]
 
 
-def _model(*, labels: bool = True) -> embedder.Embedder:
+def _model(
+  *, labels: bool = True, factors: int | None = None
+) -> embedder.Embedder:
   tf_keras.utils.set_random_seed(12)
   model = embedder.Embedder(
     backbone=small_cnn.SmallCNN(width_multiplier=0.3, batch_norm_momentum=0.0),
     projection=projection.Projection(dim=8),
     label_head=label_softmax.LabelSoftmaxHead(num_labels=5) if labels else None,
+    cf_head=(
+      cf_regression.CfRegressionHead(num_factors=factors) if factors else None
+    ),
   )
   # Moving moments that matter, and embeddings that differ.
   model(_windows(_waveform(9.0, seed=1)), training=True)
@@ -183,6 +193,84 @@ def test_labels_are_those_of_the_highest_mean_posterior(model, loaded) -> None:
   texts = [text.decode() for text in outputs["labels"].numpy()]
   assert texts == [_VOCABULARY[index] for index in order]
   np.testing.assert_allclose(outputs["scores"], posterior[order], atol=1e-4)
+
+
+def test_every_read_out_is_that_of_evaluation(tmp_path: pathlib.Path) -> None:
+  model = _model(factors=6)
+  rng = np.random.default_rng(3)
+  model.cf_head.bias.assign(rng.normal(size=6))
+  train = rng.normal(size=(20, 8)).astype(np.float32)
+  train[:, 3] = 0.5
+  score = systems.ZScore.of(train)
+  card = _save(
+    model,
+    tmp_path / "model",
+    read_outs=signatures.ReadOuts((score.mean, score.scale), predicted_cf=True),
+  )
+  assert card["read_outs"] == {
+    "raw": "recording_embedding",
+    "z_scored": "z_scored_embedding",
+    "predicted_cf": "cf_vector",
+  }
+  readme = (tmp_path / "model" / "README.md").read_text()
+  assert "`cf_vector`" in readme
+  assert "`z_scored_embedding`" in readme
+  loaded = tf.saved_model.load(str(tmp_path / "model"))
+  recordings = [_waveform(seconds, 7) for seconds in (10.0, 4.0)]
+  padded = np.zeros((2, 160_000), np.float32)
+  for row, waveform in enumerate(recordings):
+    padded[row, : len(waveform)] = waveform
+  together = loaded.signatures["embed_padded"](
+    waveform=tf.constant(padded),
+    num_samples=tf.constant([len(w) for w in recordings], tf.int32),
+  )
+  run = inference.RecordingEmbedder(model, batch_windows=4)
+  expected = run([_windows(waveform) for waveform in recordings])
+  for row, waveform in enumerate(recordings):
+    alone = loaded.signatures["embed"](waveform=tf.constant(waveform))
+    for found in (alone, {name: x[row] for name, x in together.items()}):
+      np.testing.assert_allclose(
+        found["cf_vector"], expected.cf_vectors[row], atol=1e-3
+      )
+      np.testing.assert_allclose(
+        found["z_scored_embedding"],
+        score(expected.embeddings)[row],
+        atol=1e-3,
+      )
+  for name in ("embed", "embed_padded"):
+    described = card["signatures"][name]["outputs"]
+    assert set(described) == set(loaded.signatures[name].structured_outputs)
+
+
+def test_a_cf_head_is_exported_unless_other_read_outs_are_named(
+  tmp_path: pathlib.Path,
+) -> None:
+  model = _model(labels=False, factors=2)
+  card = _save(model, tmp_path / "with")
+  assert card["read_outs"]["predicted_cf"] == "cf_vector"
+  card = _save(model, tmp_path / "without", read_outs=signatures.ReadOuts())
+  assert card["read_outs"] == {"raw": "recording_embedding"}
+
+
+def test_z_scores_are_part_of_the_fingerprint(model) -> None:
+  score = systems.ZScore.of(np.eye(8))
+  found = {
+    saved_model.fingerprint(model, _FRONT_END, _VOCABULARY, statistics)
+    for statistics in (None, (score.mean, score.scale))
+  }
+  assert len(found) == 2
+
+
+def test_a_network_without_a_cf_head_predicts_no_vector(
+  model, tmp_path: pathlib.Path
+) -> None:
+  with pytest.raises(errors.ConfigError, match="has no CF head"):
+    _save(
+      model,
+      tmp_path / "model",
+      read_outs=signatures.ReadOuts(predicted_cf=True),
+    )
+  assert os.listdir(tmp_path) == []
 
 
 def test_silence_and_nothing_embed_to_the_same_finite_vector(loaded) -> None:
