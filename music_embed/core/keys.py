@@ -17,7 +17,8 @@ LABEL_IDS = "label_ids"
 """int32 `[batch, max_labels]` vocabulary indices, padded with -1."""
 
 EMBEDDING = "embedding"
-"""float32 `[batch, 128]`, unit l2 norm."""
+"""float32 `[batch, 128]`, unit l2 norm; in a batch of stored embeddings in
+place of WINDOWS (there maybe recordings' means, of any norm)."""
 
 LABEL_LOGITS = "label_logits"
 """float32 `[batch, num_labels]`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -188,7 +189,38 @@ def fill(
   Raises:
     Stopped: it was asked to; what is done is kept.
   """
-  workers = workers or workers_lib.Workers()
+  with contextlib.ExitStack() as stack:
+    workers = workers or workers_lib.Workers()
+    if workers.is_chief:
+      files.make_dirs(directory)
+      lock = files.join(directory, "lock")
+      stack.enter_context(files.exclusive(lock, directory))
+    _fill(
+      directory,
+      key,
+      network,
+      data,
+      options,
+      strategy,
+      workers,
+      should_stop,
+      say,
+    )
+    workers.any(False)  # Nobody reads before the chief has written.
+  return embedding_store.load(directory, key["dataset"])
+
+
+def _fill(
+  directory: str,
+  key: dict[str, Any],
+  network: embedder_lib.Embedder,
+  data: prepared.PreparedDataset,
+  options: CachedEmbeddings,
+  strategy: tf.distribute.Strategy | None,
+  workers: workers_lib.Workers,
+  should_stop: Callable[[], bool],
+  say: Callable[[str], None],
+) -> None:
   each = rows_each(data, options.granularity)
   windows = rows_each(data, embedding_store.WINDOWS)
   writer = None
@@ -199,9 +231,8 @@ def fill(
     network, data, batch_windows=options.batch_windows, strategy=strategy
   )
   total = int(windows.sum())
-  say(
-    f"{directory}: embedding {total:,} windows of {len(windows):,} recordings"
-  )
+  if workers.is_chief:
+    say(f"{directory}: embedding {total:,} windows of all recordings")
   hidden = {} if workers.is_chief else {"disable": True}
   with tqdm.tqdm(
     desc="embed",
@@ -221,8 +252,6 @@ def fill(
       bar.update(int(windows[first:last].sum()))
   if writer is not None:
     writer.finish()
-  workers.any(False)  # Nobody reads before the chief has written.
-  return embedding_store.load(directory, key["dataset"])
 
 
 def _parts(

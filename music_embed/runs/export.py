@@ -21,7 +21,7 @@ def export(
   Args:
     model: working directory of a training run.
     dataset: prepared dataset that it was trained on: gives the front end and
-      the vocabulary.
+      the vocabulary, where the run has no senses of it.
     output: directory to make; one that holds the same export is left alone.
     top_k: labels that the signature `label` returns.
     overwrite: replace an earlier export in `output`.
@@ -47,7 +47,7 @@ def export(
     embedder,
     output,
     front_end=data.front_end,
-    vocabulary=data.vocabulary,
+    vocabulary=restore.dataset_of(model, data).vocabulary,
     top_k=top_k,
     overwrite=overwrite,
   )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
 from music_embed.core import errors, types
-from music_embed.data.records import prepared
+from music_embed.data.records import prepared, sense_labels
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config
 from music_embed.runs import workdir as workdir_lib
@@ -51,6 +54,38 @@ def build(
     ) from error
 
 
+def take_over(
+  embedder: embedder_lib.Embedder,
+  options: warm_start.WarmStart,
+  data: prepared.PreparedDataset,
+) -> None:
+  """Loads the parts that a stage starts from.
+
+  Args:
+    embedder: built.
+    options: which parts of which run.
+    data: what the stage trains on.
+
+  Raises:
+    ConfigError: the network lacks a part, or there is no such run, or one on
+      another dataset that may not be.
+    DataError: the run's checkpoint is damaged.
+  """
+  for part in options.parts:
+    if part not in embedder.parts:
+      raise errors.ConfigError(
+        f"WarmStart.parts names {part!r}; the network has "
+        f"{', '.join(sorted(embedder.parts))}"
+      )
+  path = options.path()
+  if not options.other_dataset:
+    workdir_lib.check_dataset(options.workdir, data)
+  workdir_lib.warn_unfinished(options.workdir)
+  warm_start.load_parts(
+    {part: embedder.parts[part] for part in options.parts}, path
+  )
+
+
 def load_embedder(
   workdir: str,
   data: prepared.PreparedDataset,
@@ -75,6 +110,48 @@ def load_embedder(
   return embedder
 
 
+def dataset_of(
+  workdir: str, data: prepared.PreparedDataset
+) -> prepared.PreparedDataset:
+  """The dataset with the labels of a training run.
+
+  Args:
+    workdir: directory of the run.
+    data: the dataset that it was trained on.
+
+  Returns:
+    It, seen through the run's senses where it was trained on such.
+
+  Raises:
+    ConfigError: the directory holds no run, or its senses are missing, of
+      another dataset, or no longer those that it was trained on.
+    DataError: the senses are damaged.
+  """
+  return _with_labels(workdir, data, _configured(workdir))
+
+
+def _with_labels(
+  workdir: str, data: prepared.PreparedDataset, configured: Mapping[str, Any]
+) -> prepared.PreparedDataset:
+  senses = configured.get("senses")
+  if senses is None or isinstance(data, sense_labels.RelabelledDataset):
+    return data
+  try:
+    relabelled = sense_labels.relabel(data, senses)
+  except errors.MusicEmbedError as error:
+    raise type(error)(f"{workdir}: was trained on senses; {error}") from error
+  workdir_lib.check_senses(workdir, relabelled)
+  return relabelled
+
+
+def _configured(workdir: str) -> Mapping[str, Any]:
+  """Arguments of the call that trained a run, but those of the launcher."""
+  from music_embed.runs import train  # Imports this module.
+
+  with open(workdir_lib.config_path(workdir), encoding="utf-8") as file:
+    return config.parse_text(train.train, file.read()).arguments
+
+
 def checkpoint_of(workdir: str, checkpoint: str) -> str:
   """Prefix of the checkpoint that `load_embedder` takes.
 
@@ -93,7 +170,8 @@ def untrained_embedder(
 ) -> embedder_lib.Embedder:
   """The network of a training run with fresh weights.
 
-  Its label head is a plain one, however the run's was spread.
+  Its label head is a plain one, however the run's was spread, over the labels
+  of `dataset_of`.
 
   Args:
     workdir: directory of the run.
@@ -103,16 +181,13 @@ def untrained_embedder(
   Raises:
     ConfigError: the directory holds no run.
   """
-  from music_embed.runs import train  # Imports this module.
-
-  with open(workdir_lib.config_path(workdir), encoding="utf-8") as file:
-    configured = config.parse_text(train.train, file.read())
-  embedder = configured.arguments["embedder"]
+  configured = _configured(workdir)
+  embedder: embedder_lib.Embedder = configured["embedder"]
   if embedder.label_head is not None:
     embedder.label_head = embedder.label_head.unsharded()
   if embedder.cf_head is not None:
     embedder.cf_head.set_num_factors(_num_factors(workdir))
-  build(embedder, data, seed=seed)
+  build(embedder, _with_labels(workdir, data, configured), seed=seed)
   return embedder
 
 

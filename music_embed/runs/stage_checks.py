@@ -29,12 +29,13 @@ def check_beginning(
       it assumes.
 
   Raises:
-    ConfigError: the run was begun with another configuration or dataset, or
-      the augmentation is for another front end.
+    ConfigError: the run was begun with another configuration, dataset or
+      senses, or the augmentation is for another front end.
   """
   workdir_lib.check_same_run(workdir, texts)
   if workdir_lib.has_begun(workdir):
     workdir_lib.check_dataset(workdir, data)
+    workdir_lib.check_senses(workdir, data)
   assumed = getattr(augment, "log_offset", None)
   offset = getattr(data.front_end, "log_offset", None)
   if assumed is not None and assumed != offset:
@@ -81,7 +82,7 @@ def windows_per_step(
   seed: int,
   replicas: int,
 ) -> int:
-  """Network input windows of a global batch, over all tasks.
+  """Windows of a global batch, or embeddings of such, over all tasks.
 
   Args:
     tasks: of the stage.
@@ -94,13 +95,16 @@ def windows_per_step(
   """
   total = 0
   for task in tasks:
-    shape = _element_spec(task, data, seed)[keys.WINDOWS].shape
+    spec = _element_spec(task, data, seed)
+    is_stored = keys.WINDOWS not in spec
+    shape = spec[keys.EMBEDDING if is_stored else keys.WINDOWS].shape
     if shape[0] % replicas:
       raise errors.ConfigError(
         f"{type(task.source).__name__}: a global batch of {shape[0]} does not "
         f"divide over {replicas} replicas"
       )
-    total += int(shape[: -len(data.window_shape)].num_elements())
+    each = 1 if is_stored else len(data.window_shape)
+    total += int(shape[:-each].num_elements())
   return total
 
 

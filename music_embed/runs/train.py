@@ -10,9 +10,20 @@ from typing import Any
 import tensorflow as tf
 
 from music_embed.core import errors, files
-from music_embed.data.records import prepared, quantize
+from music_embed.data.records import (
+  embedding_store,
+  prepared,
+  quantize,
+  sense_labels,
+)
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import restore, stage_checks, together
+from music_embed.runs import (
+  embedding_cache,
+  restore,
+  stage_checks,
+  stored_stage,
+  together,
+)
 from music_embed.runs import validation as validation_lib
 from music_embed.runs import workdir as workdir_lib
 from music_embed.training import inputs, interruption, records
@@ -47,6 +58,8 @@ def train(
   plateau: plateau_lib.Plateau | None = None,
   validation: validation_lib.Validation | None = None,
   augment: Augment | None = None,
+  senses: str | None = None,
+  embeddings: embedding_cache.CachedEmbeddings | None = None,
   seed: int = 0,
   texts: RunTexts | None = None,
   dry_run: bool = False,
@@ -70,6 +83,10 @@ def train(
     augment: (windows `[batch, *window_shape]`, int32 seed `[2]`, int32 replica,
       number of replicas) -> the same; draws for the global batch, as
       `audio.augment.RandomEq` does.
+    senses: directory of sense labels that `launch/senses.py` wrote, which are
+      then the labels; None: the dataset's own.
+    embeddings: how a network that the stage trains not is asked once for all;
+      the tasks' sources then read its embeddings. None: it runs.
     seed: of initial weights, sampling and augmentation.
     texts: gin texts to keep with the run.
     dry_run: builds everything, prints what would run, and writes nothing.
@@ -83,6 +100,10 @@ def train(
   """
   texts = texts or RunTexts()
   data = prepared.PreparedDataset(dataset)
+  if senses is not None:
+    data = sense_labels.relabel(data, senses)
+  if embeddings is not None:
+    stored_stage.check(tasks, optimizers, warm_start, augment)
   stage_checks.check_beginning(workdir, texts, data, augment)
   is_new = not workdir_lib.has_begun(workdir)
   stage_checks.check_steps(tasks, loop, is_new=is_new)
@@ -109,7 +130,7 @@ def train(
       stage_checks.fit_cf_head(embedder, tasks, data, seed)
       restore.build(embedder, data, seed=seed)
       if warm_start is not None and is_new:
-        _take_over(embedder, warm_start, data)
+        restore.take_over(embedder, warm_start, data)
       trainer = trainer_lib.Trainer(
         embedder=embedder,
         tasks=tasks,
@@ -124,6 +145,8 @@ def train(
         summary_steps=loop.summary_steps,
         validation_steps=None if validation is None else loop.validation_steps,
       )
+    if embeddings is not None:
+      tasks = stored_stage.planned(tasks, embeddings, embedder, data)
     windows = stage_checks.windows_per_step(tasks, data, seed, replicas)
     workdir_lib.check_batch(workdir, windows)
     if dry_run:
@@ -149,15 +172,27 @@ def train(
       _announce(workdir, stage.first_step, is_done=is_done)
     if is_done:
       return
-    batches = inputs.distribute(
-      tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
-    )
-    trainer.set_dataset(batches)
+    store = None
     with _one_line(workdir), interruption.watching(stop):
+      if embeddings is not None and warm_start is not None:
+        store = stored_stage.stored(
+          workdir,
+          embeddings,
+          embedder,
+          data,
+          warm_start=warm_start,
+          strategy=placement,
+          workers=workers,
+          should_stop=lambda: stop.requested,
+        )
+        tasks = stored_stage.reading(tasks, store)
+      batches = inputs.distribute(
+        tasks, data, strategy=placement, seed=seed, first_step=stage.first_step
+      )
+      trainer.set_dataset(batches)
+      folder = workdir if workers.is_chief else None
       stage.run(
-        validate=_validate(
-          validation, data, placement, workdir if workers.is_chief else None
-        ),
+        validate=_validate(validation, data, placement, folder, store),
         progress=progress_lib.Progress(
           name=os.path.basename(os.path.normpath(workdir)),
           total_steps=loop.train_steps,
@@ -179,6 +214,7 @@ def _validate(
   data: prepared.PreparedDataset,
   placement: tf.distribute.Strategy,
   workdir: str | None,
+  store: embedding_store.EmbeddingStore | None,
 ) -> loop_lib.Validate | None:
   """The validation, which leaves its embeddings to TensorBoard's projector."""
   if validation is None:
@@ -187,6 +223,7 @@ def _validate(
     data,
     projector_folder=workdir and files.join(workdir, records.SUMMARIES),
     strategy=placement,
+    store=store,
   )
 
 
@@ -231,26 +268,6 @@ def _preprocess(
     )
 
   return preprocess
-
-
-def _take_over(
-  embedder: embedder_lib.Embedder,
-  warm_start: warm_start_lib.WarmStart,
-  data: prepared.PreparedDataset,
-) -> None:
-  for part in warm_start.parts:
-    if part not in embedder.parts:
-      raise errors.ConfigError(
-        f"WarmStart.parts names {part!r}; the network has "
-        f"{', '.join(sorted(embedder.parts))}"
-      )
-  path = warm_start.path()
-  if not warm_start.other_dataset:
-    workdir_lib.check_dataset(warm_start.workdir, data)
-  workdir_lib.warn_unfinished(warm_start.workdir)
-  warm_start_lib.load_parts(
-    {part: embedder.parts[part] for part in warm_start.parts}, path
-  )
 
 
 def _describe(

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse
 import tensorflow as tf
 
 from music_embed.audio import windows as windows_lib
-from music_embed.data.records import prepared, quantize
-from music_embed.evaluation import label_prediction
+from music_embed.data.records import embedding_store, prepared, quantize
 from music_embed.evaluation import validation as measures
 from music_embed.models import embedder as embedder_lib
 from music_embed.models import inference
-from music_embed.runs import projector
+from music_embed.runs import label_columns, projector, stored_scores
 from music_embed.training import interruption
 
 Measure = Callable[
@@ -46,6 +46,7 @@ class Validation:
     *,
     projector_folder: str | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    store: embedding_store.EmbeddingStore | None = None,
   ) -> Measure:
     """A function from a network to "link_ap", "link_auc" and "label_auc".
 
@@ -59,18 +60,25 @@ class Validation:
       projector_folder: gets the embeddings for TensorBoard's projector; None
         keeps none.
       strategy: the one that the network was built in; None for none.
+      store: the network's embeddings, where it trains no more: then only its
+        label head is measured, and no window embedded.
+
+    Labels that are senses are measured as `label_columns` says.
     """
     part = data.split_range("validation")
     count = min(len(part), self.max_recordings)
     chosen = part.start + np.arange(count) * len(part) // max(count, 1)
     edges = data.graph("validation").pairs_among(chosen)
-    targets = label_prediction.targets_of(
-      *data.labels_csr, chosen, len(data.vocabulary)
-    )
+    targets = label_columns.unsplit_targets(data, chosen)
     runners: dict[int, inference.RecordingEmbedder] = {}
     label_ids = np.flatnonzero(
       np.asarray(targets.sum(axis=0)).ravel() >= self.min_occurrences
     )
+    columns = label_columns.columns_of(data, label_ids)
+    if store is not None:
+      return self._of_stored(
+        store, chosen, targets, label_ids, columns, strategy
+      )
 
     def measure(
       embedder: embedder_lib.Embedder, should_stop: Callable[[], bool]
@@ -81,7 +89,7 @@ class Validation:
           embedder,
           data,
           batch_windows=self.batch_windows,
-          label_ids=label_ids if has_labels else None,
+          label_ids=columns.columns if has_labels else None,
           strategy=strategy,
         )
       windows = _until(should_stop, all_windows(data, chosen))
@@ -100,11 +108,43 @@ class Validation:
         values |= {f"cf_{name}": value for name, value in of_cf.items()}
       if outputs.label_scores is not None:
         values |= measures.label_measures(
-          outputs.label_scores,
+          columns.summed(outputs.label_scores),
           targets[:, label_ids],
           min_occurrences=self.min_occurrences,
         )
       return values
+
+    return measure
+
+  def _of_stored(
+    self,
+    store: embedding_store.EmbeddingStore,
+    recordings: npt.NDArray[np.int64],
+    targets: scipy.sparse.csr_matrix,
+    label_ids: npt.NDArray[np.int64],
+    columns: label_columns.LabelColumns,
+    strategy: tf.distribute.Strategy | None,
+  ) -> Measure:
+    """`measure` of the label head alone."""
+    scorers: dict[int, stored_scores.StoredScores] = {}
+
+    def measure(
+      embedder: embedder_lib.Embedder, should_stop: Callable[[], bool]
+    ) -> Mapping[str, float]:
+      if embedder.label_head is None or not len(label_ids):
+        return {}
+      if id(embedder) not in scorers:
+        scorers[id(embedder)] = stored_scores.StoredScores(
+          embedder.label_head,
+          columns,
+          batch_windows=self.batch_windows,
+          strategy=strategy,
+        )
+      return measures.label_measures(
+        scorers[id(embedder)](store, recordings, should_stop),
+        targets[:, label_ids],
+        min_occurrences=self.min_occurrences,
+      )
 
     return measure
 

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from music_embed.core import errors, files
-from music_embed.data.records import prepared
+from music_embed.data.records import prepared, sense_labels
 from music_embed.runs import runtime, same_run
 from music_embed.training import history, warm_start
 
@@ -95,6 +95,29 @@ def check_dataset(workdir: str, data: prepared.PreparedDataset) -> None:
     )
 
 
+def check_senses(workdir: str, data: prepared.PreparedDataset) -> None:
+  """Checks that a run, where there is one, was trained on these labels.
+
+  Raises:
+    ConfigError: it was trained on other senses, or on plain labels.
+  """
+  path = files.join(workdir, _RUN_FILE)
+  if not files.exists(path):
+    return
+  if files.read_json(path).get("senses") != _senses(data):
+    raise errors.ConfigError(
+      f"{workdir}: this run was trained on other sense labels than those there"
+      " are now: put its own back, or train in another directory"
+    )
+
+
+def _senses(data: prepared.PreparedDataset) -> str | None:
+  """Fingerprint of the senses that a dataset's labels are; None for plain."""
+  if isinstance(data, sense_labels.RelabelledDataset):
+    return data.sense_labels.fingerprint
+  return None
+
+
 def check_batch(workdir: str, windows_per_step: int) -> None:
   """Checks that a run goes on with the global batch that it was begun with.
 
@@ -135,6 +158,7 @@ def write(
     begun = {
       "dataset": data.fingerprint,
       "windows_per_step": windows_per_step,
+      "senses": _senses(data),
     }
     files.write_json(path, settings | begun)
     return

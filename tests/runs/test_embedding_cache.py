@@ -120,7 +120,9 @@ def test_an_interrupted_one_goes_on_and_ends_with_the_same_bytes(
   for name in names:
     whole, cut = (tmp_path / each / name for each in ("whole", "cut"))
     assert whole.read_bytes() == cut.read_bytes()
-  assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == sorted(names)
+  assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == sorted(
+    [*names, "lock"]
+  )
 
 
 def test_those_of_another_network_are_refused(
