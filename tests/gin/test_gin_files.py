@@ -20,6 +20,7 @@ _GIVEN = {  # What the launchers take as flags.
   "prepare": ("recordings", "listening_log", "output", "num_workers"),
   "evaluate": ("dataset", "models", "output", "started_at"),
   "factorize": ("dataset", "output"),
+  "suite": ("dataset", "output", "launchers"),
 }
 
 
@@ -52,7 +53,14 @@ def _header(path):
 
 def _function(text):
   """The run function that a file's text configures."""
-  for name in ("curriculum", "train", "prepare", "evaluate", "factorize"):
+  for name in (
+    "suite",
+    "curriculum",
+    "train",
+    "prepare",
+    "evaluate",
+    "factorize",
+  ):
     if f"from music_embed.runs import {name}\n" in text:
       module = importlib.import_module(f"music_embed.runs.{name}")
       return getattr(module, name)
