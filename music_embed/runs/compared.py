@@ -16,7 +16,7 @@ from music_embed.evaluation import baselines
 from music_embed.evaluation.arrays import Array
 from music_embed.evaluation.systems import Parts, System
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import validation
+from music_embed.runs import label_columns, validation
 
 Say = Callable[[str], None]
 
@@ -135,11 +135,12 @@ def network_system(
   """Embeds all parts, and reads what trained heads say.
 
   Args:
-    data: gives the windows.
+    data: gives the windows; seen through senses where the head is on such.
     network: built, trained or not.
     recordings: indices by part.
     name: of the system, for messages.
-    label_ids: int64 `[labels]` to score; None leaves all heads unused.
+    label_ids: int64 `[labels]` of the plain vocabulary to score, senses
+      summed; None leaves all heads unused.
     batch_windows: windows a step.
     say: told how long it took.
   """
@@ -148,11 +149,14 @@ def network_system(
     and label_ids is not None
     and len(label_ids) > 0
   )
+  columns = label_columns.columns_of(
+    data, label_ids if scored and label_ids is not None else []
+  )
   run = validation.recording_embedder(
     network,
     data,
     batch_windows=batch_windows,
-    label_ids=label_ids if scored else None,
+    label_ids=columns.columns if scored else None,
   )
   begun = time.monotonic()
   outputs = [run(validation.all_windows(data, rows)) for rows in recordings]
@@ -162,11 +166,12 @@ def network_system(
     f"{name}: {num_windows:,} windows embedded in {elapsed:.0f} s "
     f"({num_windows / max(elapsed, 1e-9):,.0f} windows/s)"
   )
+  scores = outputs[-1].label_scores
   cf_vectors = [part.cf_vectors for part in outputs]
   is_read = network.cf_head is not None and label_ids is not None
   return System(
     Parts(*(part.embeddings for part in outputs)),
-    outputs[-1].label_scores,
+    None if scores is None else columns.summed(scores),
     f"{type(network.backbone).__name__}, "
     + ("random weights" if name == "untrained" else "trained")
     + (", links by its predicted CF vector" if is_read else ""),

@@ -115,7 +115,7 @@ def evaluate(
     )
   for name, network in networks.items():
     systems[name] = compared.network_system(
-      data,
+      restore.dataset_of(models[name], data) if name in models else data,
       network,
       recordings,
       name=name,

@@ -40,7 +40,7 @@ class LabelColumns:
 
 
 def columns_of(
-  data: prepared.PreparedDataset, label_ids: Array
+  data: prepared.PreparedDataset, label_ids: npt.ArrayLike
 ) -> LabelColumns:
   """The columns of a head on a dataset's labels.
 
@@ -48,8 +48,9 @@ def columns_of(
     data: what the head was trained on, seen through senses or not.
     label_ids: indices in the plain vocabulary, int [labels].
   """
+  label_ids = np.asarray(label_ids, np.int32)
   if not isinstance(data, sense_labels.RelabelledDataset):
-    return LabelColumns(np.asarray(label_ids, np.int32))
+    return LabelColumns(label_ids)
   labels = data.sense_labels
   position = np.full(len(labels.plain_vocabulary), -1)
   position[label_ids] = np.arange(len(label_ids))
