@@ -111,6 +111,10 @@ def factorize(
     found = {"num_factors": sides.vectors.shape[1], "validation": table}
     factors_lib.write(output, sides.vectors, sides.other, inputs | found)
   made = factors_lib.load(output, data.fingerprint)
+  _say(
+    f"{output}: vectors of {np.count_nonzero(made.has_vertex):,} of"
+    f" {len(made.vectors):,} recordings; the others have no edge that counts"
+  )
   _print_table(made.metadata)
   return made
 
