@@ -22,6 +22,13 @@ _OUTPUT = flags.DEFINE_string(
 _OVERWRITE = flags.DEFINE_bool(
   "overwrite", False, "Replace an earlier export in --output."
 )
+_READ_OUT = flags.DEFINE_multi_enum(
+  "read_out",
+  [],
+  ["raw", "z_scored", "predicted_cf"],
+  "What `embed` gives besides the plain mean embedding; repeatable. Without"
+  " any: what a CF head predicts, where there is one.",
+)
 _TOP_K = flags.DEFINE_integer(
   "top_k", 10, "Labels that the signature `label` returns."
 )
@@ -36,6 +43,7 @@ def main() -> None:
       model=_MODEL.value,
       dataset=_DATASET.value,
       output=_OUTPUT.value,
+      read_outs=_READ_OUT.value,
       top_k=_TOP_K.value,
       overwrite=_OVERWRITE.value,
     )

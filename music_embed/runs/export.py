@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from music_embed.core import errors, types
 from music_embed.data.records import prepared
 from music_embed.export import saved_model
+from music_embed.runs import read_outs as read_outs_lib
 from music_embed.runs import restore
 
 
@@ -13,6 +16,7 @@ def export(
   model: str,
   dataset: str,
   output: str,
+  read_outs: Sequence[str] = (),
   top_k: int = 10,
   overwrite: bool = False,
 ) -> str:
@@ -23,6 +27,9 @@ def export(
     dataset: prepared dataset that it was trained on: gives the front end and
       the vocabulary, where the run has no senses of it.
     output: directory to make; one that holds the same export is left alone.
+    read_outs: of evaluation that `embed` offers besides the plain mean
+      embedding, of `evaluation.systems.READ_OUTS`; "z_scored" embeds the
+      training part for its statistics. Without any, what a CF head predicts.
     top_k: labels that the signature `label` returns.
     overwrite: replace an earlier export in `output`.
 
@@ -31,7 +38,8 @@ def export(
 
   Raises:
     ConfigError: there is no such checkpoint, `output` holds something else,
-      `top_k` is not positive, or the dataset does not hold log-mels.
+      `top_k` is not positive, the dataset does not hold log-mels, or the
+      network has no such read-out.
     DataError: there is no such dataset.
   """
   if top_k < 1:
@@ -48,6 +56,7 @@ def export(
     output,
     front_end=data.front_end,
     vocabulary=restore.dataset_of(model, data).vocabulary,
+    read_outs=read_outs_lib.read_outs(embedder, data, read_outs),
     top_k=top_k,
     overwrite=overwrite,
   )
