@@ -7,6 +7,7 @@ import difflib
 import functools
 import itertools
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,8 @@ _MAX_COMPARED = 50_000
 """Terms, the most frequent ones, among which a misspelt one is looked for."""
 
 _AUDIO = (".mp3", ".flac", ".wav", ".ogg", ".opus", ".m4a", ".aac", ".aiff")
+
+_SENSE = re.compile(r"\d+_(.+)", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +58,9 @@ class LabelNames:
     return cls(labels, counts, labels, every, np.full_like(every, -1))
 
   def labels_of(self, term: int) -> npt.NDArray[Any]:
-    """A term's labels: the plain one, then senses by falling frequency."""
+    """A term's senses and plain label, by falling frequency."""
     found = np.flatnonzero(self.terms == term)
-    is_sense = self.clusters[found] >= 0
-    return found[np.lexsort((found, -self.counts[found], is_sense))]
+    return found[np.argsort(-self.counts[found], kind="stable")]
 
   @functools.cached_property
   def label_positions(self) -> Mapping[str, int]:
@@ -128,6 +130,11 @@ def resolve(
 
 
 def _unknown(text: str, spaced: str, names: LabelNames) -> str:
+  sense = _SENSE.fullmatch(text)
+  if sense is not None and sense[1] in names.term_positions:
+    labels = names.labels_of(names.term_positions[sense[1]])
+    known = ", ".join(names.labels[label] for label in labels)
+    return f"{text!r}: there is no such sense; {sense[1]!r} has {known}"
   terms = list(itertools.islice(names.term_names, _MAX_COMPARED))
   alike = difflib.get_close_matches(spaced or text, terms, n=5, cutoff=0.6)
   advice = f"; near it: {', '.join(alike)}" if alike else ""

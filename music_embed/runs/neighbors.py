@@ -62,7 +62,7 @@ class Answer:
   Attributes:
     query: as asked.
     kind: what it turned out to be.
-    entries: of a term its plain label first, then senses by falling number of
+    entries: of a term its senses and plain label, by falling number of
       recordings.
   """
 
@@ -156,7 +156,7 @@ def open_dataset(model: str, dataset: str | None) -> prepared.PreparedDataset:
     )
   if dataset is None:
     dataset = _noted_dataset(model)
-  return prepared.PreparedDataset(dataset)
+  return restore.dataset_of(model, prepared.PreparedDataset(dataset))
 
 
 def _noted_dataset(model: str) -> str:

@@ -23,7 +23,8 @@ def drawn(answer: Answer) -> str:
 def _table(entry: Entry) -> str:
   title = entry.name
   if entry.recordings is not None:
-    title += f" ({entry.recordings:,} recordings)"
+    noun = "recording" if entry.recordings == 1 else "recordings"
+    title += f" ({entry.recordings:,} {noun})"
   rows = [
     (
       f"  {near.label}{' *' if near.same_term else ''}",

@@ -25,13 +25,13 @@ def names():
   )
 
 
-def test_a_term_gives_its_plain_label_then_senses_by_frequency(names):
+def test_a_term_gives_its_senses_and_plain_label_by_frequency(names):
   found = label_queries.resolve("bebop", names, _DATA)
   assert found.kind == "term"
   assert [names.labels[i] for i in found.labels] == [
-    "bebop",
     "12_bebop",
     "3_bebop",
+    "bebop",
   ]
 
 
@@ -70,3 +70,10 @@ def test_an_unknown_word_is_told_what_is_near_it(names):
 def test_a_file_that_is_not_there_is_not_taken_for_a_word(names):
   with pytest.raises(errors.DataError, match=r"songs/a.mp3: no such file"):
     label_queries.resolve("songs/a.mp3", names, _DATA)
+
+
+def test_a_sense_that_is_not_there_is_told_which_are(names):
+  with pytest.raises(
+    errors.ConfigError, match="no such sense; 'bebop' has 12_bebop, 3_bebop"
+  ):
+    label_queries.resolve("7_bebop", names, _DATA)
