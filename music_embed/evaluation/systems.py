@@ -18,6 +18,7 @@ SYSTEM_ORDER = (
   "label_only",
   "triplet_only",
   "hybrid",
+  "sense",
   "cf_regression",
   "cf_label",
   "wmf",
