@@ -232,30 +232,45 @@ def _choice(senses: Mapping[str, Any]) -> str:
   rows: Sequence[Mapping[str, Any]] = senses.get("k_table") or ()
   if not rows:
     return (
-      f'<p class="soft">{senses["k"]} clusters, chosen without a table.</p>'
+      f'<p class="soft">{senses["k"]} clusters were asked for: there was'
+      " nothing to choose.</p>"
     )
+  header = (
+    "Clusters",
+    "Split labels, raw",
+    "Unsplit",
+    "Summed",
+    "Shuffled",
+    "Gain",
+    "Found",
+    "Others: unsplit",
+    "summed",
+  )
   return sections.table(
-    K_HEADER,
-    [k_row(row, row["k"] == senses["k"]) for row in rows],
-    "Chosen on the validation part by the gain of the sum over its shuffled "
-    "control. The AUC of the split labels themselves rises with the number of "
-    "clusters because a label then names its cluster: it chooses nothing.",
+    header,
+    [_k_row(row, row["num_clusters"] == senses["k"]) for row in rows],
+    f"AUC on the validation part, of the {rows[0]['terms']} terms that some"
+    " cluster uses more than its size explains; others: terms that were not"
+    " found to be ambiguous. Chosen by the gain, summed less shuffled. The raw"
+    " AUC of split labels chooses nothing: it rises with the number of"
+    " clusters, because the cluster alone predicts.",
   )
 
 
-K_HEADER = (
-  "Clusters",
-  "Split labels",
-  "Unsplit",
-  "Summed",
-  "Shuffled",
-  "Gain",
-)
-
-
-def k_row(row: Mapping[str, Any], chosen: bool) -> tuple[str, list[str]]:
-  """One row of the k table: class and cells."""
+def _k_row(row: Mapping[str, Any], chosen: bool) -> tuple[str, list[str]]:
   mark = ' <span class="yes">\N{CHECK MARK} chosen</span>' if chosen else ""
-  keys = ("auc_split", "auc_unsplit", "auc_summed", "auc_shuffled", "gain")
-  cells = [tables.number(row.get(key)) for key in keys]
-  return "", [f"{row['k']}{mark}", *cells]
+  kinds = ("split", "unsplit", "summed", "shuffled")
+  cells = [tables.number(row[f"auc_{kind}"]) for kind in kinds]
+  gain = tables.number(row["gain"], 4)
+  if row.get("gain_error") is not None:
+    error = tables.number(row["gain_error"], 4)
+    gain += f" <small>\N{PLUS-MINUS SIGN} {error}</small>"
+  others = row["others"]
+  return "", [
+    f"{row['num_clusters']}{mark}",
+    *cells,
+    gain,
+    str(len(row["words"])),
+    tables.number(others["auc_unsplit"]),
+    tables.number(others["auc_summed"]),
+  ]
