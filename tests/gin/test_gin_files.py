@@ -20,6 +20,7 @@ _GIVEN = {  # What the launchers take as flags.
   "prepare": ("recordings", "listening_log", "output", "num_workers"),
   "evaluate": ("dataset", "models", "output", "started_at"),
   "factorize": ("dataset", "output"),
+  "senses": ("dataset", "factors", "output", "model", "embeddings"),
   "suite": ("dataset", "output", "launchers"),
 }
 
@@ -55,6 +56,7 @@ def _function(text):
   """The run function that a file's text configures."""
   for name in (
     "suite",
+    "senses",
     "curriculum",
     "train",
     "prepare",

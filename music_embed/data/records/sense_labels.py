@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -149,6 +150,9 @@ def write(
     metadata: what else `senses.json` shall say, JSON.
   """
   files.make_dirs(directory)
+  path = files.join(directory, FILE_NAME)
+  if files.exists(path):
+    os.unlink(path)  # It would describe other files from now on.
   arrays: dict[str, npt.NDArray[Any]] = {
     "indptr": np.asarray(split.indptr, np.int64),
     "indices": np.asarray(split.indices, np.int32),
