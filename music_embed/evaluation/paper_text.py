@@ -165,7 +165,7 @@ def _shares(numbers: Mapping[str, Any]) -> str:
   ap, auc = numbers["ap_of_wmf"], numbers["auc_of_wmf"]
   if ap is None or auc is None:
     return "-"
-  return f"{100 * ap:.3g} / {100 * auc:.3g} %"
+  return f"{100 * ap:.1f} / {100 * auc:.1f} %"
 
 
 def _minutes(seconds: float | None) -> str:

@@ -92,7 +92,7 @@ def test_rows_that_were_not_run_say_so(found):
     ".925",
     "13.3",
     "/",
-    "95",
+    "95.0",
     "%",
     "not",
     "run",
