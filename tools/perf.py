@@ -39,7 +39,7 @@ SECTIONS = {
     "input",
   ),
   "train": ("steps", "networks", "head"),
-  "senses": ("factorization",),
+  "senses": ("factorization", "sense_stage"),
 }
 """Parts of each suite, each a module of `tools/performance` with
 `figures(scratch: str) -> list[Figure]`."""

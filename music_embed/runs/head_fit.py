@@ -157,21 +157,22 @@ def fit(
   steps = embedded.embedded_steps(
     store,
     draw=sampling.RecordingDraw(with_labels),
-    targets=_targets(indptr, indices, int(counts.max())),
+    targets=label_targets(indptr, indices, int(counts.max())),
     batch=options.batch,
     seed=seed,
   )
   head = head_lib.ShardedLabelSoftmaxHead(num_labels=num_labels)
   head.set_num_labels(num_labels, seed=seed)
   head.build(tf.TensorShape([None, store.dim]))
-  _train(head, steps, options, seed)
+  trainer_of(head, steps, options, seed).train(tf.constant(options.train_steps))
   assert head.bias is not None
   return FittedHead(head.kernel.whole(), head.bias.whole())
 
 
-def _targets(
+def label_targets(
   indptr: Array, indices: Array, width: int
 ) -> recording_windows.Targets:
+  """Recordings' label ids, padded to a width, from a CSR of them."""
   return recording_windows.Targets(
     keys.LABEL_IDS,
     (width,),
@@ -180,13 +181,20 @@ def _targets(
   )
 
 
-def _train(
+def trainer_of(
   head: head_lib.ShardedLabelSoftmaxHead,
   steps: batching.Steps,
   options: FitOptions,
   seed: int,
-) -> None:
-  """Trains a head as a stage does that trains nothing else."""
+) -> trainer.Trainer:
+  """A trainer of a head alone, as a stage has that trains nothing else.
+
+  Args:
+    head: built.
+    steps: its batches.
+    options: batch, learning rate and its decay.
+    seed: of the stage.
+  """
   source = embedded.EmbeddedSource(batch_windows=options.batch)
   nothing = tf_keras.layers.Identity
   runner = trainer.Trainer(
@@ -210,7 +218,7 @@ def _train(
     steps, first_step=0, num_parallel_calls=2, prefetch_batches=8
   )
   runner.set_dataset(tf.data.Dataset.zip((batches,)))
-  runner.train(tf.constant(options.train_steps))
+  return runner
 
 
 def _blocks(rows_each: Array, most: int) -> Iterator[slice]:

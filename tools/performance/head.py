@@ -21,11 +21,11 @@ from typing import Any
 
 from tools.performance import measure
 
-_LABELS = {"100k": 100_000, "1m": 1_000_000}
+LABELS = {"100k": 100_000, "1m": 1_000_000}
 _ROUNDS = 9
-_STEPS = {"100k": 8, "1m": 1}
+STEPS = {"100k": 8, "1m": 1}
 """Steps of a turn."""
-_BATCH, _DIM, _LABELS_EACH = 132, 128, 10
+BATCH, DIM, LABELS_EACH = 132, 128, 10
 _WAYS = {"dense": 1, "one_block": 1, "blocks": 1, "replicated": 2, "sharded": 2}
 """Processes of each way."""
 _COMPARISONS = (
@@ -39,23 +39,23 @@ def figures(scratch: str) -> list[measure.Figure]:
   """Times and memory beside the way that each is to replace."""
   del scratch
   found = []
-  for size in _LABELS:
+  for size in LABELS:
     times: dict[str, float] = {}
     peaks: dict[str, int] = {}
     for processes in (1, 2):
       ways = [way for way, number in _WAYS.items() if number == processes]
       with contextlib.ExitStack() as stack:
-        started = {
-          way: stack.enter_context(_started(way, size, processes))
+        running = {
+          way: stack.enter_context(started(__name__, (way, size), processes))
           for way in ways
         }
         turns: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(_ROUNDS):
           for way in ways:
-            turns[way].append(_ask(started[way], _STEPS[size]) / _STEPS[size])
+            turns[way].append(ask(running[way], STEPS[size]) / STEPS[size])
         for way in ways:
           times[way] = statistics.median(turns[way])
-          peaks[way] = int(_ask(started[way], 0))
+          peaks[way] = int(ask(running[way], 0))
           measure.say(
             f"  {size} {way}: {times[way]:.3f} s "
             f"({min(turns[way]):.3f} to {max(turns[way]):.3f}), "
@@ -82,10 +82,16 @@ def figures(scratch: str) -> list[measure.Figure]:
 
 
 @contextlib.contextmanager
-def _started(
-  way: str, size: str, processes: int
+def started(
+  module: str, arguments: Sequence[str], processes: int = 1
 ) -> Iterator[list[subprocess.Popen[str]]]:
-  """The processes of a way, warmed up; ended on leaving."""
+  """Processes that `serve`, warmed up; ended on leaving.
+
+  Args:
+    module: dotted name of theirs.
+    arguments: of their command line.
+    processes: that train together.
+  """
   addresses = [f"localhost:{port}" for port in _free_ports(processes)]
   running: list[subprocess.Popen[str]] = []
   try:
@@ -100,7 +106,7 @@ def _started(
       }
       running.append(
         subprocess.Popen(
-          [sys.executable, "-m", __name__, way, size],
+          [sys.executable, "-m", module, *arguments],
           stdin=subprocess.PIPE,
           stdout=subprocess.PIPE,
           text=True,
@@ -115,7 +121,7 @@ def _started(
       process.wait()
 
 
-def _ask(running: Sequence[subprocess.Popen[str]], steps: int) -> float:
+def ask(running: Sequence[subprocess.Popen[str]], steps: int) -> float:
   """Seconds that so many steps take; for 0, peak bytes of a process."""
   for process in running:
     assert process.stdin is not None
@@ -155,8 +161,8 @@ def _serve(way: str, size: str) -> None:
   else:
     strategy = tf.distribute.OneDeviceStrategy("CPU:0")
   with strategy.scope():
-    replica_step = _replica_step(way, _LABELS[size])
-  embeddings, label_ids = _inputs(_LABELS[size], processes)
+    replica_step = _replica_step(way, LABELS[size])
+  embeddings, label_ids = _inputs(LABELS[size], processes)
 
   step = tf.function(
     lambda: strategy.run(replica_step, args=(embeddings, label_ids))
@@ -170,6 +176,15 @@ def _serve(way: str, size: str) -> None:
       assert float(results[0][0]) > 0.0  # Waits, too.
     return time.perf_counter() - began
 
+  serve(run)
+
+
+def serve(run: Callable[[int], float]) -> None:
+  """Runs steps as lines of standard input ask for them.
+
+  Args:
+    run: takes so many steps; gives their seconds.
+  """
   print(run(2), flush=True)
   for line in sys.stdin:
     steps = int(line)
@@ -182,10 +197,10 @@ def _inputs(num_labels: int, processes: int) -> tuple[Any, Any]:
   import tensorflow as tf
 
   rng = np.random.default_rng(0)
-  embeddings = rng.normal(size=(_BATCH, _DIM)).astype(np.float32)
+  embeddings = rng.normal(size=(BATCH, DIM)).astype(np.float32)
   embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-  ids = rng.integers(0, num_labels, (_BATCH, _LABELS_EACH), np.int32)
-  own = slice(0, _BATCH // processes)
+  ids = rng.integers(0, num_labels, (BATCH, LABELS_EACH), np.int32)
+  own = slice(0, BATCH // processes)
   return tf.constant(embeddings[own]), tf.constant(ids[own])
 
 
@@ -199,7 +214,7 @@ def _replica_step(way: str, num_labels: int) -> Callable[[Any, Any], Any]:
   from music_embed.objectives import label_softmax, sharded_label_softmax
   from music_embed.training import optimizers, sharded_adam
 
-  shape = tf.TensorShape([None, _DIM])
+  shape = tf.TensorShape([None, DIM])
   if way in ("one_block", "blocks", "sharded"):
     sharded = sharded_head.ShardedLabelSoftmaxHead(
       num_labels=num_labels, num_blocks=1 if way == "one_block" else None
@@ -230,11 +245,11 @@ def _replica_step(way: str, num_labels: int) -> Callable[[Any, Any], Any]:
   def loss_of(embedding: Any, label_ids: Any) -> Any:
     if way != "dense":
       return objective.from_logits(head(embedding), label_ids)[0]
-    rows = tf.broadcast_to(tf.range(_BATCH)[:, tf.newaxis], label_ids.shape)
+    rows = tf.broadcast_to(tf.range(BATCH)[:, tf.newaxis], label_ids.shape)
     targets = tf.scatter_nd(
       tf.stack([rows, label_ids], axis=-1),
-      tf.fill(label_ids.shape, 1.0 / _LABELS_EACH),
-      [_BATCH, num_labels],
+      tf.fill(label_ids.shape, 1.0 / LABELS_EACH),
+      [BATCH, num_labels],
     )
     losses = tf.nn.softmax_cross_entropy_with_logits(targets, head(embedding))
     return tf.reduce_mean(losses)
@@ -254,6 +269,6 @@ def _replica_step(way: str, num_labels: int) -> Callable[[Any, Any], Any]:
 if __name__ == "__main__":
   parser = argparse.ArgumentParser()
   parser.add_argument("way", choices=sorted(_WAYS))
-  parser.add_argument("size", choices=sorted(_LABELS))
+  parser.add_argument("size", choices=sorted(LABELS))
   flags = parser.parse_args()
   _serve(flags.way, flags.size)
