@@ -35,6 +35,9 @@ _ENGINE = flags.DEFINE_enum(
 _SPARK_MASTER = flags.DEFINE_string(
   "spark_master", None, "Where Spark runs, e.g. local-cluster[2,1,2048]."
 )
+_TRUTH = flags.DEFINE_string(
+  "truth", None, "truth.json of a generated corpus: its ambiguous words."
+)
 _STARTED_AT = flags.DEFINE_float(
   "started_at",
   None,
@@ -92,6 +95,7 @@ def _settings() -> dict[str, Any]:
   given = {
     "engine": _ENGINE.value,
     "spark_master": _SPARK_MASTER.value,
+    "truth": _TRUTH.value,
     "started_at": _STARTED_AT.value,
   }
   names = ("dataset", "models", "output", *given)
@@ -100,10 +104,11 @@ def _settings() -> dict[str, Any]:
 
 def _run_suite() -> None:
   from music_embed.core import errors
-  from music_embed.runs import suite
 
   if _MODELS.value:
     raise errors.ConfigError("--model: a suite's rows are its models")
+  from music_embed.runs import suite
+
   folder = pathlib.Path(__file__).resolve().parent
   given = {
     "dataset": _DATASET.value,
@@ -128,11 +133,12 @@ def main() -> None:
     return
   models = _models()
   from music_embed.core import errors
-  from music_embed.runs import evaluate
 
   for flag in (_ONLY, _DRY_RUN, _ROW_GIN_FILE, _ROW_PARAM):
     if flag.value:
       raise errors.ConfigError(f"--{flag.name}: only with --suite")
+  from music_embed.runs import evaluate
+
   evaluate.evaluate(
     dataset=_DATASET.value,
     models=models,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from music_embed.evaluation import (
 )
 from music_embed.evaluation.page import page
 from music_embed.evaluation.systems import Parts, System
-from music_embed.runs import compared, restore
+from music_embed.runs import compared, evaluate_senses, restore
 from music_embed.training import history
 
 _FACTORS = ".factors"
@@ -42,6 +43,8 @@ def evaluate(
   num_factors: Sequence[int] = (8, 16, 32, 64),
   batch_windows: int = 128,
   checkpoint: str = "best",
+  senses: evaluate_senses.SenseMeasures | None = None,
+  truth: str | None = None,
   started_at: float | None = None,
 ) -> dict[str, Any]:
   """Writes report.json and report.html, and prints the table.
@@ -65,6 +68,10 @@ def evaluate(
     num_factors: dimensions of WMF vectors; the validation part chooses.
     batch_windows: windows a step of inference.
     checkpoint: "best" by validation, or "last".
+    senses: how those of a model that was trained on senses are measured; the
+      defaults where None.
+    truth: of a generated corpus, `truth.json`: its ambiguous words are judged
+      in place of those found.
     started_at: Unix time at which the job began that "seconds" reports; the
       call's own beginning by default.
 
@@ -74,13 +81,16 @@ def evaluate(
   Raises:
     ConfigError: no model, a baseline's name for a model, a directory
       without a run, or an engine that is not installed.
-    DataError: the dataset is missing, or its evaluation part has no edges.
+    DataError: the dataset is missing, or its evaluation part has no edges,
+      or the truth is none.
   """
   started = time.time() if started_at is None else started_at
   _check(models, num_bootstrap)
   runner = engines.create(engine, spark_master=spark_master)
   data = prepared.PreparedDataset(dataset)
   _check_parts(data)
+  known_truth = evaluate_senses.read_truth(truth)
+  senses = senses or evaluate_senses.SenseMeasures()
   settings = {
     "seed": seed,
     "num_bootstrap": num_bootstrap,
@@ -91,7 +101,11 @@ def evaluate(
     "checkpoint": checkpoint,
     "engine": engine,
   }
-  inputs = _inputs(data, models, checkpoint) | {"settings": settings}
+  inputs = _inputs(data, models, checkpoint) | {
+    "settings": settings,
+    "senses": dataclasses.asdict(senses),
+    "truth": None if truth is None else files.sha256(truth),
+  }
   if (finished := _finished(output, inputs)) is not None:
     _say(f"{output}: already evaluated")
     print(tables.summary(finished), flush=True)
@@ -139,6 +153,21 @@ def evaluate(
     "settings": settings,
     "inputs": inputs,
   }
+  sense_model = evaluate_senses.sense_model(data, models, networks, checkpoint)
+  if sense_model is not None:
+    measured["senses"] = report.without_nan(
+      evaluate_senses.measure(
+        data,
+        sense_model,
+        labels=labels,
+        recordings=recordings.evaluation,
+        truth=known_truth,
+        options=senses,
+        num_bootstrap=num_bootstrap,
+        seed=seed,
+        say=_say,
+      )
+    )
   points = _map(data, recordings, systems[main], labels, seed)
   measured["seconds"] = round(time.time() - started, 1)
   _write(output, measured, points)
