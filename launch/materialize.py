@@ -69,6 +69,7 @@ def main() -> None:
     dataset=run["dataset"],
     tasks=run["tasks"],
     seed=run.get("seed", 0),
+    senses=run.get("senses"),
     task=_TASK.value,
     first_step=_FIRST_STEP.value,
     num_steps=_NUM_STEPS.value or train_steps - _FIRST_STEP.value,

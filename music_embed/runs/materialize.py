@@ -25,6 +25,7 @@ def materialize(
   dataset: str,
   tasks: Sequence[task_lib.Task],
   seed: int = 0,
+  senses: str | None = None,
   task: str | None = None,
   first_step: int = 0,
   num_steps: int,
@@ -45,6 +46,7 @@ def materialize(
     dataset: directory that `launch/prepare.py` wrote.
     tasks: of the training run.
     seed: of the training run.
+    senses: of the training run; batches hold the dataset's own labels only.
     task: objective's name of the task; may be left out where there is one.
     first_step: step of the first batch.
     num_steps: batches.
@@ -64,6 +66,11 @@ def materialize(
     DataError: the dataset cannot be used, the folder holds other batches or
       files, or its disk is too small for these.
   """
+  if senses is not None:
+    raise errors.ConfigError(
+      f"train.senses = {senses!r}: batches of senses cannot be materialised;"
+      " train on them from the dataset, or from stored embeddings"
+    )
   source = _source(tasks, task)
   data = prepared.PreparedDataset(dataset)
   layout = layout_lib.of_source(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from music_embed.core import errors, keys, types
-from music_embed.data.records import prepared
+from music_embed.data.pipeline import materialized
+from music_embed.data.records import prepared, sense_labels
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import workdir as workdir_lib
 from music_embed.training import loop as loop_lib
@@ -43,6 +44,24 @@ def check_beginning(
       f"{type(augment).__name__}.log_offset is {assumed}, the dataset's front "
       f"end has {offset}"
     )
+
+
+def check_labels(
+  tasks: Sequence[task_lib.Task], data: prepared.PreparedDataset
+) -> None:
+  """Checks that batches hold the labels that the stage trains on.
+
+  Raises:
+    ConfigError: they were written with plain labels, the stage's are senses.
+  """
+  if not isinstance(data, sense_labels.RelabelledDataset):
+    return
+  for task in tasks:
+    if isinstance(task.source, materialized.MaterializedSource):
+      raise errors.ConfigError(
+        "train.senses: MaterializedSource holds plain labels: bind"
+        " LabelledSource or EmbeddedSource as Task.source"
+      )
 
 
 def check_steps(

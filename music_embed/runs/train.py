@@ -104,6 +104,7 @@ def train(
     data = sense_labels.relabel(data, senses)
   if embeddings is not None:
     stored_stage.check(tasks, optimizers, warm_start, augment)
+  stage_checks.check_labels(tasks, data)
   stage_checks.check_beginning(workdir, texts, data, augment)
   is_new = not workdir_lib.has_begun(workdir)
   stage_checks.check_steps(tasks, loop, is_new=is_new)

@@ -15,7 +15,7 @@ import tiny_runs
 
 from music_embed.core import errors, files
 from music_embed.data.mining import senses
-from music_embed.data.pipeline import labelled
+from music_embed.data.pipeline import labelled, materialized
 from music_embed.data.records import embedding_store, prepared, sense_labels
 from music_embed.evaluation import label_prediction
 from music_embed.models import inference
@@ -26,8 +26,10 @@ from music_embed.runs import (
   export,
   head_fit,
   label_columns,
+  materialize,
   restore,
   train,
+  validation,
 )
 from music_embed.training import (
   history,
@@ -258,8 +260,6 @@ def _assert_same(workdir, other):
 def test_interrupted_while_training_it_goes_on_to_the_same_bits(
   stage, sense_run, tmp_path
 ) -> None:
-  from music_embed.runs import validation
-
   own = validation.Validation(min_occurrences=1)
   with pytest.raises(interruption.Interrupted, match="stopped at step 2"):
     stage(tmp_path, validation=_SignalWhileValidating(own))
@@ -340,6 +340,24 @@ def test_senses_of_another_dataset_are_refused(stage, data, tmp_path) -> None:
     stage(tmp_path / "run", senses=str(foreign))
   assert "senses of another dataset" in _one_line(raised)
   assert not (tmp_path / "run").exists()
+
+
+def test_batches_that_hold_plain_labels_are_refused(
+  stage, tiny_dataset, sense_directory, tmp_path
+) -> None:
+  source = materialized.MaterializedSource(paths=str(tmp_path / "batches"))
+  with pytest.raises(errors.ConfigError) as raised:
+    stage(tmp_path / "run", tasks=[task.Task(object(), source)])
+  assert "MaterializedSource" in _one_line(raised)
+  with pytest.raises(errors.ConfigError) as raised:
+    materialize.materialize(
+      output=str(tmp_path / "batches"),
+      dataset=tiny_dataset,
+      tasks=[],
+      senses=sense_directory,
+      num_steps=1,
+    )
+  assert "batches of senses cannot be materialised" in _one_line(raised)
 
 
 def test_senses_that_are_gone_or_others_now_are_named(
