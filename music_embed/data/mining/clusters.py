@@ -25,12 +25,14 @@ class ClusterOptions:
     faiss_above: with more vectors to fit on than this, faiss clusters them
       (on a sample of 256 a cluster) in place of scikit-learn's
       MiniBatchKMeans.
-    num_starts: random starts of scikit-learn's, the best of which is kept.
+    num_starts: random starts, the best of whose results is kept. One alone
+      often ends in a poor one: on the demo's graph with 12 clusters, 5 % more
+      squared distance, and two genres in one cluster.
     iterations: passes over the vectors, at most.
   """
 
   normalize: bool = True
-  faiss_above: int = 1_000_000
+  faiss_above: int = 100_000
   num_starts: int = 10
   iterations: int = 100
 
@@ -107,15 +109,22 @@ class _MiniBatch:
   ) -> None:
     import sklearn.cluster  # Slow to import.
 
-    self._model = sklearn.cluster.MiniBatchKMeans(
-      num_clusters,
-      batch_size=max(4096, 4 * num_clusters),
-      n_init=options.num_starts,
-      max_iter=options.iterations,
-      random_state=seed,
-    )
+    # Its own n_init compares starts, not what comes of them.
+    models = [
+      sklearn.cluster.MiniBatchKMeans(
+        num_clusters,
+        batch_size=max(4096, 4 * num_clusters),
+        n_init=3,
+        max_iter=options.iterations,
+        reassignment_ratio=0.0,
+        random_state=state,
+      )
+      for state in range(seed, seed + options.num_starts)
+    ]
     with threadpoolctl.threadpool_limits(1):
-      self._model.fit(rows)
+      for model in models:
+        model.fit(rows)
+    self._model = min(models, key=lambda model: float(model.inertia_))
 
   def nearest(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     with threadpoolctl.threadpool_limits(1):
@@ -138,6 +147,7 @@ class _Faiss:
       rows.shape[1],
       num_clusters,
       niter=min(options.iterations, 25),
+      nredo=options.num_starts,
       seed=seed,
       verbose=False,
     )
