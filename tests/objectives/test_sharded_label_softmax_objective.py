@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from music_embed.core import errors
+from music_embed.core import errors, keys
 from music_embed.models.heads import label_softmax as plain_head
 from music_embed.models.heads import sharded_label_softmax as sharded_head
 from music_embed.objectives import (
@@ -373,6 +373,51 @@ def test_a_whole_compiled_step_trains_alike(floatx) -> None:
     kernels.append(head.kernel.whole())
   assert np.abs(kernels[0] - before).min() > 1e-3
   np.testing.assert_allclose(kernels[1], kernels[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 20])
+def test_embeddings_that_a_batch_brings_train_the_head_alike(
+  kept_bytes,
+) -> None:
+  """Only, nobody computes their gradient."""
+
+  class Network:
+    def __init__(self) -> None:
+      self.label_head = sharded_head.ShardedLabelSoftmaxHead(
+        num_labels=_LABELS, num_blocks=3
+      )
+      self.label_head.build(tf.TensorShape([None, _DIM]))
+      self.label_head.updater = sharded_adam.ShardedAdam(
+        self.label_head, optimizers.PartOptimizer(("label_head",), 1e-2)
+      )
+
+    def embed(self, windows, *, training):
+      assert training
+      return windows
+
+  objective = sharded_label_softmax.ShardedLabelSoftmaxObjective(
+    kept_bytes=kept_bytes
+  )
+  kernels, losses = [], []
+  for key in (keys.WINDOWS, keys.EMBEDDING):
+    network = Network()
+
+    @tf.function
+    def step(embedding, network=network, key=key):
+      network.label_head.updater.begin_step()
+      batch = {key: embedding, keys.LABEL_IDS: tf.constant(_label_ids())}
+      with tf.GradientTape() as tape:
+        tape.watch(embedding)
+        loss, _ = objective(network, batch, training=True)
+      return loss, tape.gradient(loss, embedding)
+
+    for _ in range(3):
+      loss, gradient = step(tf.constant(_embedding("float32")))
+    assert (gradient is None) == (key == keys.EMBEDDING)
+    kernels.append(network.label_head.kernel.whole())
+    losses.append(float(loss))
+  np.testing.assert_array_equal(kernels[0], kernels[1])
+  assert losses[0] == losses[1]
 
 
 def test_outside_training_nothing_is_updated() -> None:

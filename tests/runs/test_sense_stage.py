@@ -18,9 +18,11 @@ from music_embed.data.mining import senses
 from music_embed.data.pipeline import labelled, materialized
 from music_embed.data.records import embedding_store, prepared, sense_labels
 from music_embed.evaluation import label_prediction
+from music_embed.evaluation.systems import Parts
 from music_embed.models import inference
 from music_embed.models.heads import label_softmax
 from music_embed.runs import (
+  compared,
   config,
   embedding_cache,
   export,
@@ -309,6 +311,35 @@ def test_its_network_is_read_with_a_plain_head_over_its_senses(
   relabelled = sense_labels.relabel(data, sense_directory)
   assert seen.vocabulary == relabelled.vocabulary
   assert restore.dataset_of(str(sense_run), seen) is seen
+
+
+def test_evaluation_scores_labels_by_all_their_senses(
+  sense_run, data, sense_directory
+) -> None:
+  part = np.asarray(data.split_range("validation"))
+  label_ids = np.array([3, 0, 11])
+  system = compared.network_system(
+    restore.dataset_of(str(sense_run), data),
+    restore.load_embedder(str(sense_run), data, "last"),
+    Parts(part[:1], part[:1], part),
+    name="sense",
+    label_ids=label_ids,
+    batch_windows=8,
+    say=lambda text: None,
+  )
+  values = tiny_runs.variables(sense_run)
+  head = head_fit.FittedHead(
+    values[_KERNEL], values[_KERNEL.replace("kernel", "bias")]
+  )
+  scores = head.summed_posteriors(
+    embedding_store.load(str(sense_run / "embeddings"), data.fingerprint),
+    part,
+    sense_labels.relabel(data, sense_directory).sense_labels.plain,
+    len(data.vocabulary),
+  )
+  np.testing.assert_allclose(
+    system.label_scores, scores[:, label_ids], rtol=1e-4
+  )
 
 
 def test_an_export_names_the_senses(
