@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
@@ -16,9 +17,13 @@ from music_embed.evaluation import baselines
 from music_embed.evaluation.arrays import Array
 from music_embed.evaluation.systems import Parts, System
 from music_embed.models import embedder as embedder_lib
+from music_embed.models import inference
 from music_embed.runs import label_columns, validation
 
 Say = Callable[[str], None]
+
+_POSTERIORS = 1 << 24
+"""Posteriors that are held at once: 128 MiB."""
 
 
 def sampled_recordings(
@@ -144,36 +149,72 @@ def network_system(
     batch_windows: windows a step.
     say: told how long it took.
   """
-  scored = (
-    network.label_head is not None
-    and label_ids is not None
-    and len(label_ids) > 0
-  )
-  columns = label_columns.columns_of(
-    data, label_ids if scored and label_ids is not None else []
-  )
+  columns = None
+  if network.label_head is not None and label_ids is not None:
+    columns = label_columns.columns_of(data, label_ids)
   run = validation.recording_embedder(
-    network,
-    data,
-    batch_windows=batch_windows,
-    label_ids=columns.columns if scored else None,
+    network, data, batch_windows=batch_windows
   )
   begun = time.monotonic()
-  outputs = [run(validation.all_windows(data, rows)) for rows in recordings]
+  outputs = [
+    run(validation.all_windows(data, rows))
+    for rows in (recordings.train, recordings.validation)
+  ]
+  if columns is None or not len(columns.columns):
+    scores = None
+    outputs.append(run(validation.all_windows(data, recordings.evaluation)))
+  else:
+    scored, scores = _scored(
+      data, network, recordings.evaluation, columns, batch_windows
+    )
+    outputs.append(scored)
   elapsed = time.monotonic() - begun
   num_windows = sum(int(part.num_windows.sum()) for part in outputs)
   say(
     f"{name}: {num_windows:,} windows embedded in {elapsed:.0f} s "
     f"({num_windows / max(elapsed, 1e-9):,.0f} windows/s)"
   )
-  scores = outputs[-1].label_scores
   cf_vectors = [part.cf_vectors for part in outputs]
   is_read = network.cf_head is not None and label_ids is not None
   return System(
     Parts(*(part.embeddings for part in outputs)),
-    None if scores is None else columns.summed(scores),
+    scores,
     f"{type(network.backbone).__name__}, "
     + ("random weights" if name == "untrained" else "trained")
-    + (", links by its predicted CF vector" if is_read else ""),
+    + (", links by its predicted CF vector" if is_read else "")
+    + (
+      ", labels by posteriors summed over their senses"
+      if columns is not None and columns.member_of is not None
+      else ""
+    ),
     Parts(*cf_vectors) if is_read else None,
   )
+
+
+def _scored(
+  data: prepared.PreparedDataset,
+  network: embedder_lib.Embedder,
+  recordings: Array,
+  columns: label_columns.LabelColumns,
+  batch_windows: int,
+) -> tuple[inference.RecordingOutputs, Array]:
+  """Outputs and scores; senses are summed a block of recordings at a time."""
+  run = validation.recording_embedder(
+    network, data, batch_windows=batch_windows, label_ids=columns.columns
+  )
+  size = max(_POSTERIORS // len(columns.columns), 1)
+  blocks, scores = [], []
+  for first in range(0, len(recordings), size):
+    rows = recordings[first : first + size]
+    outputs = run(validation.all_windows(data, rows))
+    assert outputs.label_scores is not None
+    scores.append(columns.summed(outputs.label_scores))
+    blocks.append(dataclasses.replace(outputs, label_scores=None))
+  vectors = [b.cf_vectors for b in blocks if b.cf_vectors is not None]
+  merged = inference.RecordingOutputs(
+    embeddings=np.concatenate([block.embeddings for block in blocks]),
+    num_windows=np.concatenate([block.num_windows for block in blocks]),
+    label_scores=None,
+    cf_vectors=np.concatenate(vectors) if vectors else None,
+  )
+  return merged, np.concatenate(scores)
