@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from music_embed.evaluation import published, tables
@@ -15,6 +15,7 @@ def table(
   header: Sequence[str],
   rows: Sequence[tuple[str, Sequence[str]]],
   caption: str = "",
+  text: Collection[int] = (),
 ) -> str:
   """A table whose first column heads its rows.
 
@@ -22,11 +23,19 @@ def table(
     header: column heads, plain text.
     rows: class of the row and its cells; cells are HTML, made safe already.
     caption: plain text.
+    text: columns of words, which are set to the left and may be broken.
   """
-  head = "".join(f'<th scope="col">{svg.escape(cell)}</th>' for cell in header)
+  kinds = [' class="text"' if i in text else "" for i in range(len(header))]
+  head = "".join(
+    f'<th scope="col"{kind}>{svg.escape(cell)}</th>'
+    for kind, cell in zip(kinds, header, strict=True)
+  )
   body = "".join(
     f'<tr class="{cls}"><th scope="row">{cells[0]}</th>'
-    + "".join(f"<td>{cell}</td>" for cell in cells[1:])
+    + "".join(
+      f"<td{kind}>{cell}</td>"
+      for kind, cell in zip(kinds[1:], cells[1:], strict=True)
+    )
     + "</tr>"
     for cls, cells in rows
   )

@@ -118,35 +118,23 @@ def _meanings(senses: Mapping[str, Any]) -> str:
     if term.get("planted"):
       name += " <small>planted</small>"
     for row, sense in enumerate(term["senses"]):
-      near = ", ".join(svg.escape(n["term"]) for n in sense["nearest"])
-      cls = "first" if place and not row else ""
-      rows.append(
-        f'<tr class="{cls}"><th scope="row">'
-        f"{name if not row else ''}</th>"
-        f'<td class="text">{svg.escape(sense["label"])}</td>'
-        f"<td>{sense['recordings']:,}</td>"
-        f'<td class="text">{near}</td>'
-        f"<td>{tables.number(term['score'], 2) if not row else ''}</td></tr>"
-      )
+      cells = [
+        "" if row else name,
+        svg.escape(sense["label"]),
+        f"{sense['recordings']:,}",
+        ", ".join(svg.escape(near["term"]) for near in sense["nearest"]),
+        "" if row else tables.number(term["score"], 2),
+      ]
+      rows.append(("first" if place and not row else "", cells))
   if not rows:
     return '<p class="soft">No term was found to be ambiguous.</p>'
-  head = "".join(
-    f'<th scope="col"{cls}>{name}</th>'
-    for name, cls in (
-      ("Term", ""),
-      ("Sense", ' class="text"'),
-      ("Recordings", ""),
-      ("Nearest labels", ' class="text"'),
-      ("Distance", ""),
-    )
-  )
-  return (
-    '<div class="scroll"><table><caption>The terms whose'
-    " senses lie furthest apart (as Table 3 of the paper). Nearest: by cosine"
-    " between rows of the softmax layer, each term once. Distance: the largest"
-    " cosine distance between two senses.</caption>"
-    f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    "</div>"
+  return sections.table(
+    ("Term", "Sense", "Recordings", "Nearest labels", "Distance"),
+    rows,
+    "The terms whose senses lie furthest apart (as Table 3 of the paper)."
+    " Nearest: by cosine between rows of the softmax layer, each term once."
+    " Distance: the largest cosine distance between two senses.",
+    text=(1, 3),
   )
 
 
@@ -208,7 +196,7 @@ def _told_apart(senses: Mapping[str, Any]) -> str:
         svg.escape(sense["label"]),
         str(sense["genre"]),
         near,
-        _yes_or_no(word["told_apart"]) if not row else "",
+        "" if row else _yes_or_no(word["told_apart"]),
       ]
       rows.append(("first" if place and not row else "", cells))
   text = (
@@ -218,7 +206,9 @@ def _told_apart(senses: Mapping[str, Any]) -> str:
     f" shuffled clusters {tables.number(found['share_right_shuffled'], 2)}."
   )
   header = ("Word", "Sense", "Genre", "Nearest genre words", "Told apart")
-  return "<h3>Planted words</h3>" + sections.table(header, rows, text)
+  return "<h3>Planted words</h3>" + sections.table(
+    header, rows, text, text=(1, 3)
+  )
 
 
 def _yes_or_no(value: bool) -> str:
