@@ -32,7 +32,7 @@ def section(senses: Mapping[str, Any] | None) -> str:
     f"<section><h2>Word senses</h2><p>{svg.escape(_summary(senses))}</p>"
     f"<h3>What ambiguous words mean</h3>{_meanings(senses)}"
     "<h3>Do senses help?</h3>"
-    f'<p class="soft">{svg.escape(_judged(senses))}</p>{_auc(senses)}'
+    f"{_explained(_judged(senses), _auc(senses))}"
     f"{_told_apart(senses)}"
     f"<h3>How many clusters?</h3>{_choice(senses)}"
     "<h3>How many senses do words have?</h3>"
@@ -128,14 +128,21 @@ def _meanings(senses: Mapping[str, Any]) -> str:
       rows.append(("first" if place and not row else "", cells))
   if not rows:
     return '<p class="soft">No term was found to be ambiguous.</p>'
-  return sections.table(
-    ("Term", "Sense", "Recordings", "Nearest labels", "Distance"),
-    rows,
+  return _explained(
     "The terms whose senses lie furthest apart (as Table 3 of the paper)."
     " Nearest: by cosine between rows of the softmax layer, each term once."
     " Distance: the largest cosine distance between two senses.",
-    text=(1, 3),
+    sections.table(
+      ("Term", "Sense", "Recordings", "Nearest labels", "Distance"),
+      rows,
+      text=(1, 3),
+    ),
   )
+
+
+def _explained(text: str, table: str) -> str:
+  """A table below what explains it, which is not to be as wide."""
+  return f'<p class="soft">{svg.escape(text)}</p>{table}'
 
 
 def _judged(senses: Mapping[str, Any]) -> str:
@@ -206,8 +213,8 @@ def _told_apart(senses: Mapping[str, Any]) -> str:
     f" shuffled clusters {tables.number(found['share_right_shuffled'], 2)}."
   )
   header = ("Word", "Sense", "Genre", "Nearest genre words", "Told apart")
-  return "<h3>Planted words</h3>" + sections.table(
-    header, rows, text, text=(1, 3)
+  return "<h3>Planted words</h3>" + _explained(
+    text, sections.table(header, rows, text=(1, 3))
   )
 
 
@@ -236,14 +243,16 @@ def _choice(senses: Mapping[str, Any]) -> str:
     "Others: unsplit",
     "summed",
   )
-  return sections.table(
-    header,
-    [_k_row(row, row["num_clusters"] == senses["k"]) for row in rows],
+  return _explained(
     f"AUC on the validation part, of the {rows[0]['terms']} terms that some"
     " cluster uses more than its size explains; others: terms that were not"
     " found to be ambiguous. Chosen by the gain, summed less shuffled. The raw"
     " AUC of split labels chooses nothing: it rises with the number of"
     " clusters, because the cluster alone predicts.",
+    sections.table(
+      header,
+      [_k_row(row, row["num_clusters"] == senses["k"]) for row in rows],
+    ),
   )
 
 

@@ -79,6 +79,7 @@ svg .chance { stroke: var(--soft); stroke-dasharray: 3 3; }
 .wide { min-width: 44rem; }
 .bars { max-width: 36rem; }
 td.text { min-width: 5rem; }
+td.text ~ td.text { min-width: 15rem; }
 .curves { display: grid; gap: 1rem 1.5rem; margin: .6rem 0 1.6rem;
   grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); }
 .curves svg { background: var(--panel); border: 1px solid var(--line);
