@@ -91,6 +91,7 @@ def summary(report: Mapping[str, Any]) -> str:
       "",
       *_claim_lines(report["claims"]),
       *_recovery_lines(report["recovery"]),
+      *_sense_lines(report.get("senses")),
       *_read_out_lines(report),
     ]
   )
@@ -124,6 +125,29 @@ def _recovery_lines(recovery: Mapping[str, Any]) -> list[str]:
     f"of wmf's AP / AUC: {shares(recovery['systems'])}",
     f"published, elsewhere: {shares(recovery['published'])}",
   ]
+
+
+def _sense_lines(senses: Mapping[str, Any] | None) -> list[str]:
+  """What a head on senses gains on unsplit labels, and what was found."""
+  if not senses:
+    return []
+  lines = [
+    f"{senses['k']} clusters, {senses['found']} ambiguous terms found"
+    + (
+      ""
+      if senses["planted"] is None
+      else f" ({senses['found_planted']} of {senses['planted']} planted ones)"
+    )
+  ]
+  for name, group in (("ambiguous", senses), ("other", senses["others"])):
+    unsplit, summed, shuffled = (
+      number(group[f"auc_{kind}"]) for kind in ("unsplit", "summed", "shuffled")
+    )
+    lines.append(
+      f"label AUC of {group['terms']} {name} terms: {unsplit} unsplit, "
+      f"{summed} summed over senses, {shuffled} with shuffled clusters"
+    )
+  return lines
 
 
 def _claim_lines(claims: Sequence[Mapping[str, Any]]) -> list[str]:

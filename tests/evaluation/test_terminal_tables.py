@@ -1,6 +1,6 @@
 """Tests of tables for terminals."""
 
-from music_embed.evaluation import tables
+from music_embed.evaluation import report, tables
 
 
 def test_columns_align_whatever_script_a_cell_is_written_in():
@@ -14,3 +14,24 @@ def test_columns_align_whatever_script_a_cell_is_written_in():
 def test_wide_characters_take_two_cells_and_combining_marks_none():
   assert tables.terminal_width("日本") == 4
   assert tables.terminal_width("e\u0301a") == 2
+
+
+def test_the_summary_says_what_senses_gain(make_material):
+  measured = report.measure(make_material(), num_bootstrap=10)
+  auc = {"auc_unsplit": 0.9, "auc_summed": 0.95, "auc_shuffled": None}
+  measured["senses"] = {
+    "k": 6,
+    "found": 5,
+    "planted": 4,
+    "found_planted": 3,
+    "terms": 4,
+    **auc,
+    "others": {"terms": 58, **auc},
+  }
+  assert tables.summary(measured).splitlines()[-3:] == [
+    "6 clusters, 5 ambiguous terms found (3 of 4 planted ones)",
+    "label AUC of 4 ambiguous terms: .900 unsplit, .950 summed over senses, "
+    "- with shuffled clusters",
+    "label AUC of 58 other terms: .900 unsplit, .950 summed over senses, "
+    "- with shuffled clusters",
+  ]
