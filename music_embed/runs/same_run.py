@@ -6,12 +6,14 @@ import posixpath
 import re
 
 # Where a run computes and how its input is made there; neither changes what
-# is computed. The dataset is told by its manifest, the batch by its windows.
+# is computed. The dataset is told by its manifest, the batch by its windows,
+# factors by their checksum.
 _HARDWARE = re.compile(
   r"(^|[./])("
   r"(strategy|cluster|inputs)\.\w+\.\w+"
   r"|LoopOptions\.steps_per_loop"
   r"|configure\.num_threads"
+  r"|FactorTargetSource\.factors"
   r"|\w+\.(num_parallel_calls|prefetch_batches)"
   r"|train\.(strategy|input_options|batch_per_replica|dataset)"
   r")$"

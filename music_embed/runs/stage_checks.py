@@ -158,6 +158,20 @@ def fit_cf_head(
     embedder.cf_head.set_num_factors(int(spec[keys.CF_VECTOR].shape[-1]))
 
 
+def factors_of(tasks: Sequence[task_lib.Task]) -> str | None:
+  """What tells the factors that a stage regresses from others; None: none.
+
+  Args:
+    tasks: of the stage.
+  """
+  for task in tasks:
+    source: Any = getattr(task.source, "source", None) or task.source
+    describe: Any = getattr(source, "describe", dict)
+    if found := describe().get("factors"):
+      return str(found)
+  return None
+
+
 def _element_spec(
   task: task_lib.Task, data: prepared.PreparedDataset, seed: int
 ) -> dict[str, Any]:

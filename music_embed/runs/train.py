@@ -150,6 +150,8 @@ def train(
       tasks = stored_stage.planned(tasks, embeddings, embedder, data)
     windows = stage_checks.windows_per_step(tasks, data, seed, replicas)
     workdir_lib.check_batch(workdir, windows)
+    factors = stage_checks.factors_of(tasks)
+    workdir_lib.check_factors(workdir, factors)
     if dry_run:
       _describe(embedder, tasks, loop, windows, texts)
       return
@@ -157,7 +159,7 @@ def train(
       files.make_dirs(workdir)
       lock = files.join(workdir, "lock")
       stack.enter_context(files.exclusive(lock, workdir))
-      workdir_lib.write(workdir, texts, data, windows)
+      workdir_lib.write(workdir, texts, data, windows, factors)
     stop = interruption.StopRequest(trainer.stop_request)
     stage = loop_lib.Loop(
       trainer=trainer,

@@ -136,11 +136,28 @@ def check_batch(workdir: str, windows_per_step: int) -> None:
     )
 
 
+def check_factors(workdir: str, factors: str | None) -> None:
+  """Checks that a run goes on with the factors that it was begun with.
+
+  Raises:
+    ConfigError: they have been made anew since, or are others.
+  """
+  path = files.join(workdir, _RUN_FILE)
+  if not files.exists(path) or not has_begun(workdir):
+    return
+  if files.read_json(path).get("factors") != factors:
+    raise errors.ConfigError(
+      f"{workdir}: this run was begun with other factors than those there are"
+      " now: put its own back, or choose another --workdir"
+    )
+
+
 def write(
   workdir: str,
   texts: RunTexts,
   data: prepared.PreparedDataset,
   windows_per_step: int,
+  factors: str | None = None,
 ) -> None:
   """Writes both gin texts, and the settings on which exactness depends.
 
@@ -159,6 +176,7 @@ def write(
       "dataset": data.fingerprint,
       "windows_per_step": windows_per_step,
       "senses": _senses(data),
+      "factors": factors,
     }
     files.write_json(path, settings | begun)
     return

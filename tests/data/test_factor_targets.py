@@ -136,7 +136,10 @@ def test_what_decides_the_batches_is_described(
   assert first == _source(directory, num_parallel_calls=5).describe()
   assert first != _source(directory, unit_scale=False).describe()
   other = str(tmp_path / "other")
-  _write_factors(other, written, seed=1)
+  vectors = _write_factors(other, written, seed=1)
+  assert first == _source(other).describe()  # Whatever else is said of them.
+  described = {"dataset": written.open().fingerprint, "graph": "train"}
+  factors.write(other, vectors + 1.0, vectors, described)
   assert first != _source(other).describe()
 
 

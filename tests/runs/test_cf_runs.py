@@ -83,6 +83,20 @@ def test_factors_of_the_whole_graph_are_not_trained_on(tiny_dataset, tmp_path):
   assert not (tmp_path / "run").exists()
 
 
+def test_a_run_goes_on_with_the_factors_that_it_was_begun_with(
+  tiny_dataset, directory, tmp_path
+):
+  made = str(tmp_path / "factors")
+  shutil.copytree(directory, made)
+  _run(tiny_dataset, tmp_path / "run", directory)
+  _run(tiny_dataset, tmp_path / "run", made)  # The same, elsewhere.
+  factorize_run.factorize(
+    dataset=tiny_dataset, output=made, num_factors=2, seed=1
+  )
+  with pytest.raises(errors.ConfigError, match="begun with other factors"):
+    _run(tiny_dataset, tmp_path / "run", made)
+
+
 def test_targets_that_do_not_fit_are_named_before_anything_is_written(
   tiny_dataset, directory, tmp_path
 ):

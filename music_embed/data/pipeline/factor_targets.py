@@ -61,11 +61,12 @@ class FactorTargetSource(recording_windows.RecordingWindowSource):
     self._unit_scale = unit_scale
 
   def describe(self) -> dict[str, Any]:
-    """See `StepSource`; the factors are told by their metadata's SHA-256."""
+    """See `StepSource`; the factors are told by their SHA-256."""
     path = files.join(self.factors, factors_lib.FILE_NAME)
+    found = files.read_json(path) if files.exists(path) else {}
     return {
       **super().describe(),
-      "factors": files.sha256(path) if files.exists(path) else None,
+      "factors": found.get("files", {}).get(factors_lib.VECTORS),
       "unit_scale": self._unit_scale,
     }
 
