@@ -33,7 +33,10 @@ demo_world() {  # seed, directory
     --dataset="$dir/dataset" \
     --model="triplet_only=$dir/runs/triplet" \
     --model="hybrid=$dir/runs/label" \
+    --model="sense=$dir/runs/sense" \
     --model="label_only=$dir/runs/label_only" \
+    --model="cf_regression=$dir/runs/cf_regression" \
+    --truth="$dir/corpus/truth.json" \
     --started_at="$started_at" --output="$dir"
 }
 

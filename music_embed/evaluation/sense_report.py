@@ -46,16 +46,17 @@ def finding(
     planted: ambiguous words by the truth; None where it is not known.
 
   Returns:
-    "found", "planted", "found_planted", "precision", "recall" (None where the
-    truth is not known) and "found_terms" with scores.
+    "flagged" (how many were found), "found" (those of the planted ones),
+    "planted", "precision", "recall" (None where the truth is not known) and
+    "found_terms" with scores.
   """
   words = [space.vocabulary[term.term] for term in found]
   known = planted is not None
   truth = ambiguity.against_truth(words, planted or ())
   return {
-    "found": len(words),
+    "flagged": len(words),
+    "found": truth["found"] if known else None,
     "planted": len(planted) if planted is not None else None,
-    "found_planted": truth["found"] if known else None,
     "precision": truth["precision"] if known else None,
     "recall": truth["recall"] if known else None,
     "found_terms": [

@@ -132,11 +132,11 @@ def _sense_lines(senses: Mapping[str, Any] | None) -> list[str]:
   if not senses:
     return []
   lines = [
-    f"{senses['k']} clusters, {senses['found']} ambiguous terms found"
+    f"{senses['k']} clusters, {senses['flagged']} ambiguous terms found"
     + (
       ""
       if senses["planted"] is None
-      else f" ({senses['found_planted']} of {senses['planted']} planted ones)"
+      else f" ({senses['found']} of {senses['planted']} planted ones)"
     )
   ]
   for name, group in (("ambiguous", senses), ("other", senses["others"])):

@@ -60,5 +60,6 @@ def test_finding_is_judged_where_the_truth_is_known(space, found):
 
 def test_without_a_truth_nothing_is_planted(space, found):
   said = sense_report.finding(space, found, None)
-  assert (said["found"], said["planted"], said["precision"]) == (1, None, None)
+  assert said["flagged"] == 1
+  assert [said[key] for key in ("found", "planted", "precision")] == [None] * 3
   assert said["found_terms"][0]["senses"] == ["3_bebop", "7_bebop"]

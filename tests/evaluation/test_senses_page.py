@@ -44,7 +44,8 @@ def measured():
   sense = {"label": "46_bebop", "cluster": 46, "recordings": 1_200}
   return {
     "k": 64,
-    "found": 5,
+    "flagged": 5,
+    "found": 4,
     "planted": 4,
     "precision": 0.8,
     "recall": 1.0,
@@ -136,7 +137,8 @@ def test_bars_are_single_first_and_then_doubling(measured):
 
 def test_nothing_found_and_nothing_planted_is_said_plainly(measured):
   nothing = measured | {
-    "found": 0,
+    "flagged": 0,
+    "found": None,
     "planted": None,
     "table": [],
     "k_table": [],

@@ -21,9 +21,9 @@ def test_the_summary_says_what_senses_gain(make_material):
   auc = {"auc_unsplit": 0.9, "auc_summed": 0.95, "auc_shuffled": None}
   measured["senses"] = {
     "k": 6,
-    "found": 5,
+    "flagged": 5,
+    "found": 3,
     "planted": 4,
-    "found_planted": 3,
     "terms": 4,
     **auc,
     "others": {"terms": 58, **auc},

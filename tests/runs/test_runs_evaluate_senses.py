@@ -142,7 +142,7 @@ def test_report_json_tells_of_senses(measured):
   assert len(senses["told_apart"]["words"]) == 1
   assert len(senses["told_apart"]["told_apart_shuffled"]) == 2
   assert sum(senses["senses_per_term"].values()) == 40
-  assert senses["found"] == len(senses["found_terms"])
+  assert senses["flagged"] == len(senses["found_terms"])
 
 
 def test_the_page_has_the_section(measured):

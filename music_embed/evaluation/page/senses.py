@@ -99,7 +99,7 @@ def _summary(senses: Mapping[str, Any]) -> str:
   text = (
     f"Recordings were parted into {senses['k']} clusters by who listens to "
     f"them, labels split by cluster, and a head trained on the senses. "
-    f"{senses['found']:,} terms were found to mean more than one thing"
+    f"{senses['flagged']:,} terms were found to mean more than one thing"
   )
   if senses.get("planted") is None:
     return text + "."
