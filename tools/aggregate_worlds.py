@@ -68,6 +68,37 @@ def claims(reports: Sequence[Report]) -> str:
   return tables.grid(("claim", "kind", *worlds, "holds"), rows)
 
 
+def senses(reports: Sequence[Report]) -> str:
+  """Ambiguous words found, and what splitting by sense gains; empty without.
+
+  Args:
+    reports: contents of report.json, one a world.
+  """
+  found = [report.get("senses") for report in reports]
+  known = [one for one in found if one is not None]
+  if not known or len(known) < len(reports):
+    return ""
+  rows = {"clusters (k)": [one["k"] for one in known]}
+  for name in ("flagged", "found", "planted", "precision", "recall"):
+    rows[name] = [one[name] for one in known]
+  for kind in ("unsplit", "summed", "shuffled"):
+    key = f"auc_{kind}"
+    rows[f"AUC {kind}, ambiguous"] = [one[key] for one in known]
+    rows[f"AUC {kind}, others"] = [one["others"][key] for one in known]
+  worlds = [f"world {place}" for place in range(len(known))]
+  return tables.grid(
+    ("senses", *worlds, "mean +- sd"),
+    [
+      (name, *(_cell(value) for value in values), _spread(values))
+      for name, values in rows.items()
+    ],
+  )
+
+
+def _cell(value: float | None) -> str:
+  return str(value) if isinstance(value, int) else tables.number(value)
+
+
 def _spread(values: Sequence[float | None]) -> str:
   known = [value for value in values if value is not None]
   if not known:
@@ -96,6 +127,8 @@ def main(arguments: Sequence[str]) -> int:
   print(f"{len(reports)} worlds, mean +- standard deviation\n")
   print(table(reports))
   print(f"\n{claims(reports)}")
+  if told := senses(reports):
+    print(f"\n{told}")
   required = [c["holds"] for r in reports for c in r["claims"] if c["required"]]
   print(f"\nrequired claims: {sum(required)} of {len(required)} hold")
   return 1 if "--check" in arguments and not all(required) else 0

@@ -28,6 +28,30 @@ def _write(path, *, ap: float, holds: bool, required: bool) -> str:
   return str(path)
 
 
+def test_words_found_stand_beside_those_planted(tmp_path):
+  paths = []
+  for world, found in enumerate([4, 2]):
+    paths.append(
+      _write(tmp_path / f"{world}.json", ap=0.2, holds=True, required=True)
+    )
+    auc = {"auc_unsplit": 0.9, "auc_summed": 0.95, "auc_shuffled": None}
+    report = files.read_json(paths[-1])
+    report["senses"] = {
+      "k": 6,
+      "flagged": 5,
+      "found": found,
+      "planted": 4,
+      "precision": found / 5,
+      "recall": found / 4,
+      **auc,
+      "others": auc,
+    }
+    files.write_json(paths[-1], report)
+  lines = _run(*paths).stdout.splitlines()
+  recall = next(line for line in lines if line.startswith("recall"))
+  assert recall.split() == ["recall", "1.000", ".500", ".750", "+-", ".354"]
+
+
 def _run(*paths: str) -> subprocess.CompletedProcess:
   return subprocess.run(
     [sys.executable, "tools/aggregate_worlds.py", *paths],
