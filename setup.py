@@ -8,7 +8,7 @@ _ROOT = pathlib.Path(__file__).resolve().parent
 
 _INSTALL_REQUIRES = [
   "absl-py>=2.1,<3",
-  "faiss-cpu>=1.8,<2",
+  "faiss-cpu>=1.15,<2",
   "gin-config>=0.5,<0.6",
   "google-crc32c>=1.5,<2",
   "icu4py>=1.2,<2",
