@@ -159,10 +159,7 @@ class Bench:
 
   def _shuffled(self, recording_cluster: Array, draw: int) -> Array:
     """AUC of the terms with clusters dealt out anew, float64 [terms]."""
-    rng = seeds.generator(self.seed, "shuffled_clusters", draw)
-    clustered = np.flatnonzero(recording_cluster >= 0)
-    dealt = recording_cluster.copy()
-    dealt[clustered] = recording_cluster[rng.permutation(clustered)]
+    dealt = shuffled(recording_cluster, self.seed, draw)
     split = self.split(dealt)
     return self._auc(self.head(split), split.plain)
 
@@ -204,3 +201,18 @@ class Bench:
     return label_prediction.targets_of(
       indptr, indices, self.recordings, num_labels
     )
+
+
+def shuffled(recording_cluster: Array, seed: int, draw: int) -> Array:
+  """Clusters dealt anew among the recordings that have one.
+
+  Args:
+    recording_cluster: int32 [recordings], -1 without one.
+    seed: of the shuffles.
+    draw: which of them.
+  """
+  clustered = np.flatnonzero(recording_cluster >= 0)
+  rng = seeds.generator(seed, "shuffled_clusters", draw)
+  dealt = recording_cluster.copy()
+  dealt[clustered] = recording_cluster[rng.permutation(clustered)]
+  return dealt

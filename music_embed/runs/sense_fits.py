@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from music_embed.core import seeds
 from music_embed.data.mining import senses as senses_lib
 from music_embed.data.records import prepared, sense_labels
 from music_embed.evaluation import (
@@ -98,7 +97,7 @@ def fit(
   def control(draw: int) -> Fitted:
     say(f"senses: shuffled control {draw + 1} of {bench.num_shuffles}")
     clusters = known.sense_labels.recording_cluster
-    return fitted(bench.split(shuffled(clusters, bench.seed, draw)))
+    return fitted(bench.split(sense_bench.shuffled(clusters, bench.seed, draw)))
 
   say("senses: heads on unsplit labels and on senses")
   return SenseFits(
@@ -120,18 +119,3 @@ def labels_of(data: prepared.PreparedDataset) -> senses_lib.SplitLabels:
   return senses_lib.SplitLabels(
     data.vocabulary, data.label_counts, plain, cluster, indptr, indices
   )
-
-
-def shuffled(recording_cluster: Array, seed: int, draw: int) -> Array:
-  """Clusters dealt anew among the recordings that have one.
-
-  Args:
-    recording_cluster: int32 [recordings], -1 without one.
-    seed: of the shuffles.
-    draw: which of them.
-  """
-  dealt = np.array(recording_cluster)
-  rows = np.flatnonzero(dealt >= 0)
-  random = seeds.generator(seed, "evaluation/shuffled_clusters", draw)
-  dealt[rows] = random.permutation(dealt[rows])
-  return dealt

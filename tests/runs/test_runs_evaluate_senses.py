@@ -16,7 +16,7 @@ from music_embed.runs import (
   evaluate_senses,
   head_fit,
   neighbors,
-  sense_fits,
+  sense_bench,
   train,
 )
 
@@ -233,15 +233,15 @@ def test_neighbors_of_a_word_are_those_of_each_sense(runs, data, senses):
 
 def test_shuffled_clusters_keep_their_sizes_and_who_has_one():
   clusters = np.array([0, 1, -1, 1, 2, 1, -1, 0] * 20, np.int32)
-  dealt = sense_fits.shuffled(clusters, seed=0, draw=0)
+  dealt = sense_bench.shuffled(clusters, seed=0, draw=0)
   np.testing.assert_array_equal(dealt < 0, clusters < 0)
   np.testing.assert_array_equal(
     np.bincount(dealt[dealt >= 0]), np.bincount(clusters[clusters >= 0])
   )
   assert (dealt != clusters).any()
-  other = sense_fits.shuffled(clusters, seed=0, draw=1)
+  other = sense_bench.shuffled(clusters, seed=0, draw=1)
   assert (dealt != other).any()
-  assert (dealt == sense_fits.shuffled(clusters, seed=0, draw=0)).all()
+  assert (dealt == sense_bench.shuffled(clusters, seed=0, draw=0)).all()
 
 
 def test_a_truth_that_is_not_there_is_told_before_anything_else(
