@@ -20,7 +20,7 @@ from music_embed.models.backbones import small_cnn
 from music_embed.models.heads import cf_regression as cf_head
 from music_embed.models.heads import projection
 from music_embed.objectives import cf_regression
-from music_embed.runs import compared, config, export, restore, train
+from music_embed.runs import compared, export, restore
 from music_embed.runs import factorize as factorize_run
 from music_embed.training import history, optimizers, task
 
@@ -120,29 +120,17 @@ def test_targets_that_do_not_fit_are_named_before_anything_is_written(
 @pytest.fixture(scope="module")
 def cf_label(tiny_dataset, directory, tmp_path_factory):
   """A run of the demo's gin file, for two steps."""
-  workdir = str(tmp_path_factory.mktemp("cf_label"))
-  with pytest.MonkeyPatch.context() as context:
-    context.chdir(_ROOT)
-    configured = config.load(
-      train.train,
-      gin_files=["gin/runs/demo_cf_label.gin"],
-      gin_params=[
-        f"DATASET = {tiny_dataset!r}",
-        f"FACTORS = {directory!r}",
-        "TRAIN_STEPS = 2",
-        "BATCH_WINDOWS = 4",
-        "small_cnn.SmallCNN.width_multiplier = 0.25",
-        "loop.LoopOptions.summary_steps = 1",
-        "loop.LoopOptions.validation_steps = 2",
-      ],
-      given=("workdir", "texts", "dry_run"),
-    )
-  train.train(
-    workdir=workdir,
-    texts=train.RunTexts(configured.config_text, configured.operative_text),
-    **configured.arguments,
+  return tiny_runs.run_gin(
+    "gin/runs/demo_cf_label.gin",
+    tiny_dataset,
+    tmp_path_factory.mktemp("cf_label"),
+    f"FACTORS = {directory!r}",
+    "TRAIN_STEPS = 2",
+    "BATCH_WINDOWS = 4",
+    "small_cnn.SmallCNN.width_multiplier = 0.25",
+    "loop.LoopOptions.summary_steps = 1",
+    "loop.LoopOptions.validation_steps = 2",
   )
-  return workdir
 
 
 def test_both_losses_train_in_one_run(cf_label):

@@ -5,15 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny_runs
 
 from music_embed.core import errors
 from music_embed.data.records import embedding_store, prepared
 from music_embed.models import inference
 from music_embed.runs import (
-  config,
   embedding_cache,
   restore,
-  train,
   validation,
 )
 
@@ -21,24 +20,15 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _train(dataset, workdir, seed=0):
-  with pytest.MonkeyPatch.context() as context:
-    context.chdir(_ROOT)
-    configured = config.load(
-      train.train,
-      gin_files=["gin/runs/demo_triplet.gin"],
-      gin_params=[
-        f"DATASET = {dataset!r}",
-        "TRAIN_STEPS = 1",
-        "BATCH_TRIPLETS = 4",
-        "loop.LoopOptions.validation_steps = 1",
-      ],
-      given=("workdir", "texts", "dry_run"),
-    )
-    train.train(
-      workdir=str(workdir),
-      texts=train.RunTexts(configured.config_text, configured.operative_text),
-      **configured.arguments | {"seed": seed},
-    )
+  tiny_runs.run_gin(
+    "gin/runs/demo_triplet.gin",
+    dataset,
+    workdir,
+    "TRAIN_STEPS = 1",
+    "BATCH_TRIPLETS = 4",
+    "loop.LoopOptions.validation_steps = 1",
+    seed=seed,
+  )
 
 
 @pytest.fixture(scope="module")

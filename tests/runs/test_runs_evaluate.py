@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_runs
 
 from music_embed.core import errors, files, types
 from music_embed.data.mining import graph as graph_lib
 from music_embed.data.records import cache, manifest, prepared, schema, writer
-from music_embed.runs import compared, config, evaluate, train
+from music_embed.runs import compared, evaluate
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _SPLITS = {"train": 24, "validation": 9, "evaluation": 18}
@@ -66,22 +67,14 @@ def _write_dataset(directory: str, sizes: Mapping[str, int] = _SPLITS) -> None:
 
 
 def _train(gin_file: str, dataset: str, workdir: str, *params: str) -> None:
-  configured = config.load(
-    train.train,
-    gin_files=[gin_file],
-    gin_params=[
-      f"DATASET = {dataset!r}",
-      "TRAIN_STEPS = 2",
-      "loop.LoopOptions.summary_steps = 1",
-      "loop.LoopOptions.validation_steps = 2",
-      *params,
-    ],
-    given=("workdir", "texts", "dry_run"),
-  )
-  train.train(
-    workdir=workdir,
-    texts=train.RunTexts(configured.config_text, configured.operative_text),
-    **configured.arguments,
+  tiny_runs.run_gin(
+    gin_file,
+    dataset,
+    workdir,
+    "TRAIN_STEPS = 2",
+    "loop.LoopOptions.summary_steps = 1",
+    "loop.LoopOptions.validation_steps = 2",
+    *params,
   )
 
 

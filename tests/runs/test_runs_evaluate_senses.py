@@ -5,44 +5,34 @@ import pathlib
 
 import numpy as np
 import pytest
+import tiny_runs
 
 from music_embed.core import errors
 from music_embed.data.mining import senses as senses_lib
 from music_embed.data.records import prepared, sense_labels
 from music_embed.evaluation import ambiguity
 from music_embed.runs import (
-  config,
   evaluate,
   evaluate_senses,
   head_fit,
   neighbors,
   sense_bench,
-  train,
 )
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _train(gin_file, dataset, workdir, *params):
-  configured = config.load(
-    train.train,
-    gin_files=[gin_file],
-    gin_params=[
-      f"DATASET = {dataset!r}",
-      "TRAIN_STEPS = 3",
-      "BATCH_WINDOWS = 6",
-      "loop.LoopOptions.validation_steps = 3",
-      "validation.Validation.min_occurrences = 1",
-      *params,
-    ],
-    given=("workdir", "texts", "dry_run"),
+  return tiny_runs.run_gin(
+    gin_file,
+    dataset,
+    workdir,
+    "TRAIN_STEPS = 3",
+    "BATCH_WINDOWS = 6",
+    "loop.LoopOptions.validation_steps = 3",
+    "validation.Validation.min_occurrences = 1",
+    *params,
   )
-  train.train(
-    workdir=workdir,
-    texts=train.RunTexts(configured.config_text, configured.operative_text),
-    **configured.arguments,
-  )
-  return workdir
 
 
 @pytest.fixture(scope="module")

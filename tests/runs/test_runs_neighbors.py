@@ -4,16 +4,15 @@ import pathlib
 
 import numpy as np
 import pytest
+import tiny_runs
 
 from music_embed.core import errors
 from music_embed.data.records import prepared
 from music_embed.models import inference
 from music_embed.runs import (
-  config,
   neighbors,
   neighbors_text,
   restore,
-  train,
   validation,
 )
 
@@ -21,24 +20,15 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def _train(gin_file, dataset, workdir, *params):
-  configured = config.load(
-    train.train,
-    gin_files=[str(_ROOT / gin_file)],
-    gin_params=[
-      f"DATASET = {dataset!r}",
-      "TRAIN_STEPS = 2",
-      "loop.LoopOptions.validation_steps = 2",
-      "validation.Validation.min_occurrences = 1",
-      *params,
-    ],
-    given=("workdir", "texts", "dry_run"),
+  return tiny_runs.run_gin(
+    gin_file,
+    dataset,
+    workdir,
+    "TRAIN_STEPS = 2",
+    "loop.LoopOptions.validation_steps = 2",
+    "validation.Validation.min_occurrences = 1",
+    *params,
   )
-  train.train(
-    workdir=workdir,
-    texts=train.RunTexts(configured.config_text, configured.operative_text),
-    **configured.arguments,
-  )
-  return workdir
 
 
 @pytest.fixture(scope="module")

@@ -6,17 +6,16 @@ import shutil
 
 import numpy as np
 import pytest
+import tiny_runs
 
 from music_embed.core import errors, files
 from music_embed.data.mining import factors as factors_lib
 from music_embed.data.mining import senses as senses_lib
 from music_embed.data.records import prepared, sense_labels
 from music_embed.runs import (
-  config,
   head_fit,
   sense_choice,
   senses,
-  train,
 )
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -29,24 +28,14 @@ def data(tiny_dataset):
 
 @pytest.fixture(scope="module")
 def model(tiny_dataset, tmp_path_factory):
-  workdir = str(tmp_path_factory.mktemp("senses") / "run")
-  configured = config.load(
-    train.train,
-    gin_files=[str(_ROOT / "gin/runs/demo_triplet.gin")],
-    gin_params=[
-      f"DATASET = {tiny_dataset!r}",
-      "TRAIN_STEPS = 1",
-      "BATCH_TRIPLETS = 4",
-      "loop.LoopOptions.validation_steps = 1",
-    ],
-    given=("workdir", "texts", "dry_run"),
+  return tiny_runs.run_gin(
+    "gin/runs/demo_triplet.gin",
+    tiny_dataset,
+    tmp_path_factory.mktemp("senses") / "run",
+    "TRAIN_STEPS = 1",
+    "BATCH_TRIPLETS = 4",
+    "loop.LoopOptions.validation_steps = 1",
   )
-  train.train(
-    workdir=workdir,
-    texts=train.RunTexts(configured.config_text, configured.operative_text),
-    **configured.arguments,
-  )
-  return workdir
 
 
 def _write_factors(directory, data, without=()):

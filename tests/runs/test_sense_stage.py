@@ -23,14 +23,12 @@ from music_embed.models import inference
 from music_embed.models.heads import label_softmax
 from music_embed.runs import (
   compared,
-  config,
   embedding_cache,
   export,
   head_fit,
   label_columns,
   materialize,
   restore,
-  train,
   validation,
 )
 from music_embed.training import (
@@ -47,26 +45,19 @@ _STEPS = 4
 
 
 def _train(gin_file, dataset, workdir, *params, strategy=None, **changes):
-  configured = config.load(
-    train.train,
-    gin_files=[gin_file],
-    gin_params=[
-      f"DATASET = {dataset!r}",
-      f"TRAIN_STEPS = {_STEPS}",
-      "BATCH_WINDOWS = 8",
-      "loop.LoopOptions.summary_steps = 2",
-      "loop.LoopOptions.validation_steps = 2",
-      "validation.Validation.min_occurrences = 1",
-      *params,
-    ],
-    given=("workdir", "texts", "dry_run"),
-  )
   if strategy is not None:
     changes["strategy"] = types.SimpleNamespace(create=lambda: strategy)
-  train.train(
-    workdir=str(workdir),
-    texts=train.RunTexts(configured.config_text, configured.operative_text),
-    **configured.arguments | changes,
+  tiny_runs.run_gin(
+    gin_file,
+    dataset,
+    workdir,
+    f"TRAIN_STEPS = {_STEPS}",
+    "BATCH_WINDOWS = 8",
+    "loop.LoopOptions.summary_steps = 2",
+    "loop.LoopOptions.validation_steps = 2",
+    "validation.Validation.min_occurrences = 1",
+    *params,
+    **changes,
   )
 
 

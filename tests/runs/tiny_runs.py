@@ -11,7 +11,7 @@ from music_embed.models.backbones import small_cnn
 from music_embed.models.heads import label_softmax as label_head
 from music_embed.models.heads import projection
 from music_embed.objectives import label_softmax, triplet
-from music_embed.runs import train, validation
+from music_embed.runs import config, train, validation
 from music_embed.training import checkpoints, loop, optimizers, task
 
 NETWORK = ("backbone", "projection")
@@ -52,6 +52,22 @@ def run(dataset, workdir, **overrides):
     **overrides,
   }
   train.train(**arguments)
+
+
+def run_gin(gin_file, dataset, workdir, *params, **changes):
+  """Trains what a gin file says, with bindings of a test's scale."""
+  configured = config.load(
+    train.train,
+    gin_files=[gin_file],
+    gin_params=[f"DATASET = {dataset!r}", *params],
+    given=("workdir", "texts", "dry_run"),
+  )
+  train.train(
+    workdir=str(workdir),
+    texts=train.RunTexts(configured.config_text, configured.operative_text),
+    **configured.arguments | changes,
+  )
+  return str(workdir)
 
 
 def variables(workdir):
