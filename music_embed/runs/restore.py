@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
-from music_embed.core import errors, types
+from music_embed.core import errors, files, types
 from music_embed.data.records import prepared, sense_labels
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config
@@ -130,6 +131,19 @@ def dataset_of(
   return _with_labels(workdir, data, _configured(workdir))
 
 
+def _present(senses: str, workdir: str) -> str:
+  """Where a run's senses lie: as configured, or beside the run.
+
+  A curriculum's folder may be named otherwise now, or from another place.
+  """
+  name = os.path.basename(os.path.normpath(senses))
+  beside = files.join(os.path.dirname(os.path.normpath(workdir)), name)
+  for directory in (senses, beside):
+    if sense_labels.is_written(directory):
+      return directory
+  return senses
+
+
 def _with_labels(
   workdir: str, data: prepared.PreparedDataset, configured: Mapping[str, Any]
 ) -> prepared.PreparedDataset:
@@ -137,7 +151,7 @@ def _with_labels(
   if senses is None or isinstance(data, sense_labels.RelabelledDataset):
     return data
   try:
-    relabelled = sense_labels.relabel(data, senses)
+    relabelled = sense_labels.relabel(data, _present(senses, workdir))
   except errors.MusicEmbedError as error:
     raise type(error)(f"{workdir}: was trained on senses; {error}") from error
   workdir_lib.check_senses(workdir, relabelled)

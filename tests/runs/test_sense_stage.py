@@ -304,6 +304,22 @@ def test_its_network_is_read_with_a_plain_head_over_its_senses(
   assert restore.dataset_of(str(sense_run), seen) is seen
 
 
+def test_its_senses_are_found_beside_it_when_both_have_moved(
+  sense_run, data, sense_directory, tmp_path
+) -> None:
+  moved = tmp_path / "run"
+  shutil.copytree(sense_run, moved)
+  name = os.path.basename(sense_directory)
+  config_path = moved / "config.gin"
+  text = config_path.read_text()
+  config_path.write_text(text.replace(sense_directory, f"elsewhere/{name}"))
+  with pytest.raises(errors.ConfigError, match="holds no sense labels"):
+    restore.dataset_of(str(moved), data)
+  shutil.copytree(sense_directory, tmp_path / name)
+  seen = restore.dataset_of(str(moved), data)
+  assert seen.vocabulary == restore.dataset_of(str(sense_run), data).vocabulary
+
+
 def test_evaluation_scores_labels_by_all_their_senses(
   sense_run, data, sense_directory
 ) -> None:
