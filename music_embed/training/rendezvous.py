@@ -128,6 +128,12 @@ def _missing(
   cluster: cluster_lib.Cluster, callers: dict[int, socket.socket]
 ) -> list[int]:
   """Workers that have not called, or have gone again."""
+  _forget_gone(callers)
+  return [i for i in range(1, len(cluster.hosts)) if i not in callers]
+
+
+def _forget_gone(callers: dict[int, socket.socket]) -> None:
+  """Drops those that have hung up."""
   for index, caller in list(callers.items()):
     caller.setblocking(False)
     try:
@@ -138,7 +144,6 @@ def _missing(
       gone = True
     if gone:
       del callers[index]
-  return [i for i in range(1, len(cluster.hosts)) if i not in callers]
 
 
 def _greeted(
@@ -153,6 +158,7 @@ def _greeted(
     index, hosts = int(greeting["index"]), tuple(greeting["hosts"])
   except (OSError, ValueError, KeyError, TypeError):
     return None
+  _forget_gone(callers)  # While this one was waited for.
   problem = ""
   if hosts != cluster.hosts:
     problem = (
