@@ -33,10 +33,18 @@ _EXTRAS = {
   "io": ["tensorflow-io>=0.37,<0.40"],
   "spark": ["pyspark>=4.0,<4.4", "pandas>=2.2,<3"],
   "onnx": ["onnxruntime>=1.18,<2", "tf2onnx>=1.16.1,<2"],
+  "explore": [
+    "starlette>=0.45,<2",
+    "umap-learn>=0.5.7,<0.6",
+    "uvicorn>=0.30,<1",
+  ],
   "perf": ["torch>=2.4,<3"],  # The peer that tools/perf.py train measures.
   "dev": [
+    "httpx>=0.27,<1",  # Starlette's test client.
+    "hypothesis>=6.100,<7",
     "librosa>=0.10.2,<0.12",
     "mypy>=1.10,<3",
+    "playwright>=1.45,<2",  # Drives the Chromium that is installed.
     "pytest>=8,<10",
     "pytest-timeout>=2.3,<3",
     "pytest-xdist>=3.6,<4",
@@ -61,7 +69,7 @@ setuptools.setup(
   ],
   package_dir={"music_embed.gin": "gin"},
   package_data={
-    "music_embed": ["py.typed"],
+    "music_embed": ["py.typed", "serving/page/**/*"],
     "music_embed.gin": ["**/*.gin", "**/*.md"],
   },
   install_requires=_INSTALL_REQUIRES,

@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Compiles the lock files from setup.py: newest versions within its bounds.
-#   bash tools/lock.sh    (needs uv; bash tools/test.sh afterwards)
+# Compiles the lock files from setup.py, with all extras but perf (PyTorch).
+# What is locked stays; --upgrade takes the newest versions within the bounds.
+#   bash tools/lock.sh [--upgrade]    (needs uv; bash tools/test.sh afterwards)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+UPGRADE=${1:-}
 
 compile() {  # Python version, lock file, further arguments
   local version=$1 lock=$2
   shift 2
-  uv pip compile --quiet setup.py --all-extras --python-version "$version" \
-    --upgrade --no-header --no-annotate --no-emit-index-url -o "$lock" "$@"
+  uv pip compile --quiet setup.py --python-version "$version" \
+    --extra io --extra spark --extra onnx --extra explore --extra dev \
+    ${UPGRADE:+"$UPGRADE"} --no-header --no-annotate --no-emit-index-url \
+    -o "$lock" "$@"
 }
 
 compile 3.11 requirements-3.11.lock
