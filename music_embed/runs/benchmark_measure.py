@@ -11,10 +11,10 @@ from music_embed.core import errors, types
 from music_embed.data.benchmarks import base
 from music_embed.evaluation import probes, retrieval, subsets, tagging
 from music_embed.evaluation.arrays import Array
+from music_embed.export import exported
 from music_embed.runs import (
   benchmark_rows,
   clip_embeddings,
-  exported,
   fine_tune,
 )
 

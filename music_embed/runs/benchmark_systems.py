@@ -11,11 +11,11 @@ from music_embed.core import errors, files, types
 from music_embed.data.benchmarks import base
 from music_embed.data.records import vector_files
 from music_embed.evaluation import benchmark_claims
+from music_embed.export import exported
 from music_embed.runs import (
   benchmark_rows,
   clip_embeddings,
   clip_systems,
-  exported,
 )
 
 MODEL, EMBEDDINGS = "model", "embeddings"

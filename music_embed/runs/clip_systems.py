@@ -13,8 +13,8 @@ import tf_keras
 
 from music_embed.audio import log_mel, statistics, windows
 from music_embed.core import types
+from music_embed.export import exported as exported_lib
 from music_embed.export import signatures
-from music_embed.runs import exported as exported_lib
 
 Array = npt.NDArray[np.float32]
 _Padded = Callable[..., dict[str, tf.Tensor]]

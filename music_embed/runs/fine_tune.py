@@ -14,8 +14,8 @@ from music_embed.data.benchmarks import base
 from music_embed.data.ingestion import clips as clips_lib
 from music_embed.data.pipeline import tagged
 from music_embed.evaluation import tagging
+from music_embed.export import exported as exported_lib
 from music_embed.objectives import multilabel_bce
-from music_embed.runs import exported as exported_lib
 from music_embed.runs import (
   fine_tune_options,
   restore,

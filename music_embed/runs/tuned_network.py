@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from music_embed.data.records import prepared
+from music_embed.export import exported as exported_lib
 from music_embed.models import embedder as embedder_lib
 from music_embed.models.heads import label_hidden, label_logistic
-from music_embed.runs import exported as exported_lib
 from music_embed.runs import restore, validation
 from music_embed.training import strategy as strategy_lib
 from music_embed.training import warm_start

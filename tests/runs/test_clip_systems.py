@@ -12,7 +12,8 @@ import tiny_tagged
 
 from music_embed.audio import log_mel, statistics, windows
 from music_embed.core import errors, types
-from music_embed.runs import clip_systems, exported
+from music_embed.export import exported
+from music_embed.runs import clip_systems
 
 _FRONT_END = tiny_tagged.FRONT_END
 

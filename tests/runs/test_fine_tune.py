@@ -17,11 +17,11 @@ import tiny_tagged
 
 from music_embed.audio import augment as augment_lib
 from music_embed.core import errors
-from music_embed.export import saved_model
+from music_embed.export import exported, saved_model
 from music_embed.models import embedder as embedder_lib
 from music_embed.models.backbones import small_cnn
 from music_embed.models.heads import projection
-from music_embed.runs import exported, fine_tune
+from music_embed.runs import fine_tune
 from music_embed.training import history, interruption
 
 _QUICK = fine_tune.FineTune(

@@ -1,26 +1,28 @@
-"""Exports of a tiny network, for tests that embed clips."""
+"""Exports of a tiny network, for tests that embed with one."""
 
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 import tf_keras
 
 from music_embed.core import types
-from music_embed.export import saved_model
+from music_embed.export import exported, saved_model
 from music_embed.models import embedder as embedder_lib
 from music_embed.models.backbones import small_cnn
-from music_embed.models.heads import projection
-from music_embed.runs import exported
+from music_embed.models.heads import label_softmax, projection
 
 
 def network(
-  front_end: types.LogMelFrontEnd, seed: int = 12
+  front_end: types.LogMelFrontEnd, seed: int = 12, num_labels: int = 0
 ) -> embedder_lib.Embedder:
   """A SmallCNN of an eighth whose moving moments are not the initial ones."""
   tf_keras.utils.set_random_seed(seed)
+  head = label_softmax.LabelSoftmaxHead(num_labels) if num_labels else None
   model = embedder_lib.Embedder(
     backbone=small_cnn.SmallCNN(width_multiplier=0.125, batch_norm_momentum=0),
     projection=projection.Projection(dim=8),
+    label_head=head,
   )
   rng = np.random.default_rng(5)
   windows = rng.normal(size=(4, *front_end.window_shape)).astype(np.float32)
@@ -29,10 +31,16 @@ def network(
 
 
 def export(
-  path: pathlib.Path, front_end: types.LogMelFrontEnd, seed: int = 12
+  path: pathlib.Path,
+  front_end: types.LogMelFrontEnd,
+  seed: int = 12,
+  vocabulary: Sequence[str] = (),
 ) -> exported.Exported:
-  """Exports such a network."""
+  """Exports such a network; without a vocabulary it has no label head."""
   saved_model.save(
-    network(front_end, seed), str(path), front_end=front_end, vocabulary=[]
+    network(front_end, seed, len(vocabulary)),
+    str(path),
+    front_end=front_end,
+    vocabulary=vocabulary,
   )
   return exported.Exported(str(path))

@@ -1,4 +1,4 @@
-"""Tests of music_embed.runs.exported: exports that are trained on."""
+"""Tests of music_embed.export.exported: exports that are trained on."""
 
 import json
 import pathlib
@@ -11,12 +11,11 @@ import tf_keras
 
 from music_embed.audio import log_mel
 from music_embed.core import errors, types
+from music_embed.export import exported, saved_model
 from music_embed.export import network as network_lib
-from music_embed.export import saved_model
 from music_embed.models import embedder as embedder_lib
 from music_embed.models.backbones import mobilenet, resnet, small_cnn
 from music_embed.models.heads import label_softmax, projection
-from music_embed.runs import exported
 
 _FRONT_END = types.LogMelFrontEnd()
 _BACKBONES = [

@@ -13,9 +13,9 @@ from music_embed.core import errors, files, types
 from music_embed.export import model_card
 from music_embed.export import network as network_lib
 from music_embed.models import embedder as embedder_lib
-from music_embed.runs import workdir as workdir_lib
 
 _CARD_FILE = "model.json"
+_RUN_FILE = "config.gin"  # Of a training run: `runs.workdir`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _card(directory: str) -> dict[str, Any]:
 
 def _none_here(directory: str) -> errors.ConfigError:
   """What is wrong with a directory that holds no export."""
-  if files.exists(files.join(directory, workdir_lib.CONFIG_FILE)):
+  if files.exists(files.join(directory, _RUN_FILE)):
     return errors.ConfigError(
       f"{directory}: a training run, not an exported model: export it first"
       f" (launch/export.py --model={directory} --dataset=... --output=...) and"
