@@ -13,11 +13,12 @@ from music_embed.audio import windows as windows_lib
 from music_embed.core import errors, files
 from music_embed.data.ingestion import featurize
 from music_embed.data.ingestion import options as options_lib
-from music_embed.data.records import manifest, prepared
+from music_embed.data.records import manifest, prepared, sense_labels
+from music_embed.data.records.label_names import LabelNames
 from music_embed.evaluation import label_neighbors
 from music_embed.models import embedder as embedder_lib
 from music_embed.runs import config, label_queries, restore, validation, workdir
-from music_embed.runs.label_queries import Kind, LabelNames, Query
+from music_embed.runs.label_queries import Kind, Query
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +112,7 @@ def neighbors(
   if top_k < 1:
     raise errors.ConfigError(f"--top_k={top_k}: must be at least 1")
   data = open_dataset(model, dataset)
-  names = LabelNames.of(data)
+  names = sense_labels.label_names_of(data)
   resolved = [label_queries.resolve(q, names, data) for q in queries]
   embedder = restore.load_embedder(model, data, checkpoint)
   if embedder.label_head is None:

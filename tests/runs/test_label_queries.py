@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from music_embed.core import errors
+from music_embed.data.records import label_names
 from music_embed.runs import label_queries
 
 _DATA = types.SimpleNamespace(
@@ -16,7 +17,7 @@ _DATA = types.SimpleNamespace(
 
 @pytest.fixture
 def names():
-  return label_queries.LabelNames(
+  return label_names.LabelNames(
     labels=["3_bebop", "hard bop", "bebop", "12_bebop", "ドルド"],
     counts=np.array([5, 9, 4, 40, 2]),
     term_names=["hard bop", "bebop", "ドルド"],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from music_embed.core import errors, files
 from music_embed.data.mining import senses
-from music_embed.data.records import prepared, writer
+from music_embed.data.records import label_names, prepared, writer
 
 FILE_NAME = "senses.json"
 """What the senses are and were made from; written last."""
@@ -206,3 +206,18 @@ def _check_files(directory: str, metadata: Mapping[str, Any]) -> None:
         f"{path}: missing or damaged: delete {directory} and run"
         " launch/senses.py again"
       )
+
+
+def label_names_of(data: prepared.PreparedDataset) -> label_names.LabelNames:
+  """The names of a dataset's labels, split by sense or not."""
+  labels, counts = data.vocabulary, data.label_counts
+  if not isinstance(data, RelabelledDataset):
+    return label_names.LabelNames.plain(labels, counts)
+  senses_of = data.sense_labels
+  return label_names.LabelNames(
+    labels=labels,
+    counts=counts,
+    term_names=senses_of.plain_vocabulary,
+    terms=senses_of.plain,
+    clusters=senses_of.cluster,
+  )
