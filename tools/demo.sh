@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The whole job on a synthetic catalogue, from an empty machine: installs, makes
-# the corpus, prepares, trains the curriculum, evaluates, exports.
+# the corpus, prepares, trains the curriculum, exports, indexes the corpus for
+# search, evaluates.
 #   bash tools/demo.sh [--worlds=N]
 # Finished steps are passed over when it is run again. With --worlds=3 it repeats
 # on three worlds and prints means and spreads.
@@ -27,8 +28,11 @@ demo_world() {  # seed, directory
     --output="$dir/dataset"
   "$PYTHON" launch/curriculum.py --gin_file=gin/runs/demo_curriculum.gin \
     --stage_param="DATASET = '$dir/dataset'" --workdir="$dir/runs"
-  "$PYTHON" launch/export.py --model="$dir/runs/label" --overwrite \
+  # The hybrid's network with the head on senses.
+  "$PYTHON" launch/export.py --model="$dir/runs/sense" --overwrite \
     --dataset="$dir/dataset" --output="$dir/export"
+  "$PYTHON" launch/index.py --model="$dir/export" \
+    --input="$dir/corpus/recordings.csv" --output="$dir/index"
   "$PYTHON" launch/evaluate.py --gin_file=gin/runs/demo_evaluate.gin \
     --dataset="$dir/dataset" \
     --model="triplet_only=$dir/runs/triplet" \
@@ -55,3 +59,5 @@ if ((worlds > 1)); then
   "$PYTHON" tools/aggregate_worlds.py "${reports[@]}"
 fi
 echo "report: demo/report.html"
+echo "search: .venv/bin/python launch/search.py --index=demo/index trami"
+echo "map:    .venv/bin/python launch/explore.py --index=demo/index"
