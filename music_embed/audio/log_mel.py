@@ -10,7 +10,9 @@ import scipy.fft
 
 from music_embed.core import types
 
-_CHUNK_FRAMES = 384
+CHUNK_FRAMES = 384
+"""Computed at once; pieces of as many frames give the same bits as a whole."""
+
 _BANDS_AT_ONCE = 16
 
 
@@ -105,9 +107,9 @@ def log_mel(
   window = hann_window(front_end.frame_length)
   blocks = _mel_blocks(front_end)
   # Zeros after the frame's samples, which no chunk overwrites.
-  padded = np.zeros((_CHUNK_FRAMES, front_end.fft_length), np.float32)
-  for start in range(0, num_frames, _CHUNK_FRAMES):
-    mel = result[start : start + _CHUNK_FRAMES]
+  padded = np.zeros((CHUNK_FRAMES, front_end.fft_length), np.float32)
+  for start in range(0, num_frames, CHUNK_FRAMES):
+    mel = result[start : start + CHUNK_FRAMES]
     chunk = padded[: len(mel)]
     np.multiply(
       frames[start : start + len(mel)],
