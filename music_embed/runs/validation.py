@@ -16,7 +16,8 @@ from music_embed.data.records import embedding_store, prepared, quantize
 from music_embed.evaluation import validation as measures
 from music_embed.models import embedder as embedder_lib
 from music_embed.models import inference
-from music_embed.runs import label_columns, projector, stored_scores
+from music_embed.retrieval import projector
+from music_embed.runs import label_columns, stored_scores
 from music_embed.training import interruption
 
 Measure = Callable[
@@ -112,7 +113,10 @@ class Validation:
         projector.write(
           projector_folder,
           outputs.embeddings,
-          [(data.recording_ids[index], data.titles[index]) for index in chosen],
+          {
+            "recording": [data.recording_ids[index] for index in chosen],
+            "title": [data.titles[index] for index in chosen],
+          },
         )
       values = measures.link_measures(outputs.embeddings, edges, seed=self.seed)
       if outputs.cf_vectors is not None:
