@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any, Literal
 
 import tensorflow as tf
 
 from music_embed.core import errors, files, types
+from music_embed.data.records import label_names as label_names_lib
 from music_embed.export import model_card
 from music_embed.export import network as network_lib
 from music_embed.models import embedder as embedder_lib
@@ -55,6 +57,24 @@ class Exported:
   def dim(self) -> int:
     """Width of the embedding."""
     return int(self.card["embedding_dim"])
+
+  @functools.cached_property
+  def label_names(self) -> label_names_lib.LabelNames | None:
+    """Names of the label head's rows; None without such a head.
+
+    Raises:
+      DataError: `labels.tsv` is missing, damaged, or of another export.
+    """
+    expected = self.card["labels_sha256"]
+    if expected is None:
+      return None
+    path = files.join(self.directory, label_names_lib.FILE_NAME)
+    if not files.exists(path) or files.sha256(path) != expected:
+      raise errors.DataError(
+        f"{path}: missing, or not the labels that model.json is of: export it"
+        " again"
+      )
+    return label_names_lib.LabelNames.read(path)
 
   @property
   def network(self) -> dict[str, Any]:
@@ -174,7 +194,7 @@ def _card(directory: str) -> dict[str, Any]:
     )
   try:
     front_end = types.front_end_from_json(card["front_end"])
-    _ = card["fingerprint"], card["embedding_dim"]
+    _ = card["fingerprint"], card["embedding_dim"], card["labels_sha256"]
   except (KeyError, TypeError) as error:
     raise errors.DataError(
       f"{path}: damaged ({error}): export it again"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from music_embed.core import types
+from music_embed.data.records import label_names as label_names_lib
 
-FORMAT = "music_embed.saved_model/1"
+FORMAT = "music_embed.saved_model/2"
 
 
 def card(
   *,
   fingerprint: str,
   front_end: types.LogMelFrontEnd,
-  num_labels: int,
+  label_names: label_names_lib.LabelNames | None,
+  has_label_vectors: bool,
   top_k: int,
   dim: int,
   num_factors: int = 0,
@@ -25,7 +28,8 @@ def card(
   Args:
     fingerprint: of weights, front end and vocabulary.
     front_end: what the waveform passes first.
-    num_labels: size of the vocabulary, 0 without a label head.
+    label_names: of the label head's rows, None without such a head.
+    has_label_vectors: whether labels have embeddings of their own.
     top_k: labels that `label` returns.
     dim: width of the embedding.
     num_factors: width of the predicted CF vector, 0 where it is not given.
@@ -36,6 +40,7 @@ def card(
   Returns:
     JSON-serialisable values.
   """
+  num_labels = 0 if label_names is None else len(label_names.labels)
   return {
     "format": FORMAT,
     "fingerprint": fingerprint,
@@ -44,11 +49,20 @@ def card(
     "embedding_dim": dim,
     "read_outs": _read_outs(num_factors, is_z_scored),
     "num_labels": num_labels,
+    "labels_sha256": _labels_sha256(label_names),
     "top_k": top_k,
-    "signatures": _signatures(
-      dim, top_k if num_labels else 0, num_factors, is_z_scored
-    ),
+    "signatures": {
+      **_signatures(dim, top_k, num_factors, is_z_scored),
+      **_vector_signatures(dim, front_end, num_labels > 0, has_label_vectors),
+    },
   }
+
+
+def _labels_sha256(names: label_names_lib.LabelNames | None) -> str | None:
+  """Of labels.tsv."""
+  if names is None:
+    return None
+  return hashlib.sha256(names.table().encode()).hexdigest()
 
 
 def _read_outs(num_factors: int, is_z_scored: bool) -> dict[str, str]:
@@ -104,6 +118,42 @@ def _signatures(
         "outputs": {"labels": f"string {shape}", "scores": f"float32 {shape}"},
       }
   return result
+
+
+def _vector_signatures(
+  dim: int,
+  front_end: types.LogMelFrontEnd,
+  has_labels: bool,
+  has_label_vectors: bool,
+) -> dict[str, Any]:
+  """Signatures that begin or end within the network."""
+  frames, bins = front_end.window_shape
+  vectors = f"float32 [windows, {dim}]"
+  found: dict[str, Any] = {
+    "embed_log_mel": {
+      "inputs": {"log_mel": f"float32 [windows, {frames}, {bins}]"},
+      "outputs": {"window_embeddings": vectors},
+    }
+  }
+  if has_labels:
+    found["label_embeddings"] = {
+      "inputs": {
+        "window_embeddings": vectors,
+        "recording": "int32 [windows], which recording each is of, from 0",
+        "top_k": "int32 []",
+      },
+      "outputs": {
+        "labels": "string [recordings, top_k]",
+        "indices": "int32 [recordings, top_k], rows of labels.tsv",
+        "scores": "float32 [recordings, top_k]",
+      },
+    }
+  if has_label_vectors:
+    found["label_vectors"] = {
+      "inputs": {"labels": "int32 [labels], rows of labels.tsv"},
+      "outputs": {"label_vectors": f"float32 [labels, {dim}], unit norm"},
+    }
+  return found
 
 
 def readme(values: dict[str, Any]) -> str:

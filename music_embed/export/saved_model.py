@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
 import tensorflow as tf
 
 from music_embed.core import errors, files, types
-from music_embed.export import model_card, network, signatures
+from music_embed.data.records import label_names as label_names_lib
+from music_embed.export import functions, model_card, network, signatures
 from music_embed.models import embedder
-
-_WAVEFORM_ANY_RANK = tf.TensorSpec(None, tf.float32, name="waveform")
-_WAVEFORM = tf.TensorSpec([None, None], tf.float32, name="waveform")
-_NUM_SAMPLES = tf.TensorSpec([None], tf.int32, name="num_samples")
-
-Outputs = dict[str, tf.Tensor]
 
 
 def save(
@@ -27,11 +22,12 @@ def save(
   *,
   front_end: types.LogMelFrontEnd,
   vocabulary: Sequence[str],
+  label_names: label_names_lib.LabelNames | None = None,
   read_outs: signatures.ReadOuts | None = None,
   top_k: int = 10,
   overwrite: bool = False,
 ) -> dict[str, Any]:
-  """Writes the SavedModel, `model.json` and `README.md` under `output`.
+  """Writes SavedModel, `model.json`, `README.md`, `labels.tsv` in `output`.
 
   The directory appears whole or not at all. One that holds the same export
   already is left as it is.
@@ -41,6 +37,8 @@ def save(
     output: directory that is empty or does not exist yet.
     front_end: the front end that the network was trained on.
     vocabulary: label texts, in the order of the label head's rows.
+    label_names: the same labels with terms, clusters and frequencies; None
+      for labels none of which is a sense, of unknown frequency.
     read_outs: what `embed` says of a recording besides its plain mean
       embedding; None for what the network's CF head, if any, predicts.
     top_k: labels that `label` returns; all where there are fewer.
@@ -52,24 +50,21 @@ def save(
   Raises:
     ConfigError: `output` exists and is not this export, or `top_k` is not
       positive.
-    DataError: the vocabulary is not the label head's.
+    DataError: the vocabulary is not the label head's, or not that of
+      `label_names`.
   """
   if top_k < 1:
     raise errors.ConfigError(f"top_k={top_k}: must be at least 1")
-  if model.label_head is None:
-    vocabulary = []
-  elif model.label_head.num_labels != len(vocabulary):
-    raise errors.DataError(
-      f"the model has {model.label_head.num_labels} labels, the vocabulary"
-      f" {len(vocabulary)}"
-    )
+  names = _label_names(model, vocabulary, label_names)
+  vocabulary = [] if names is None else list(names.labels)
   top_k = min(top_k, len(vocabulary))
   if read_outs is None:
     read_outs = signatures.ReadOuts(predicted_cf=model.cf_head is not None)
   card = model_card.card(
     fingerprint=fingerprint(model, front_end, vocabulary, read_outs.z_score),
     front_end=front_end,
-    num_labels=len(vocabulary),
+    label_names=names,
+    has_label_vectors=functions.has_label_vectors(model),
     top_k=top_k,
     dim=model.projection.dim,
     num_factors=_num_factors(model) if read_outs.predicted_cf else 0,
@@ -81,8 +76,19 @@ def save(
   temporary = f"{output.rstrip('/')}.tmp"
   if tf.io.gfile.exists(temporary):
     tf.io.gfile.rmtree(temporary)
-  module, functions = _module(model, front_end, vocabulary, read_outs, top_k)
-  tf.saved_model.save(module, temporary, signatures=functions)
+  module = _module(model)
+  traced = functions.signatures_of(
+    model,
+    front_end=front_end,
+    vocabulary=vocabulary,
+    read_outs=read_outs,
+    top_k=top_k,
+  )
+  for name, function in traced.items():
+    setattr(module, name, function)
+  tf.saved_model.save(module, temporary, signatures=traced)
+  if names is not None:
+    names.write(files.join(temporary, label_names_lib.FILE_NAME))
   files.write_json(files.join(temporary, "model.json"), card)
   with files.atomic_write(files.join(temporary, "README.md"), "w") as file:
     file.write(model_card.readme(card))
@@ -115,6 +121,26 @@ def fingerprint(
   return digest.hexdigest()
 
 
+def _label_names(
+  model: embedder.Embedder,
+  vocabulary: Sequence[str],
+  label_names: label_names_lib.LabelNames | None,
+) -> label_names_lib.LabelNames | None:
+  """Names of the label head's rows, checked; None without such a head."""
+  if model.label_head is None:
+    return None
+  if model.label_head.num_labels != len(vocabulary):
+    raise errors.DataError(
+      f"the model has {model.label_head.num_labels} labels, the vocabulary"
+      f" {len(vocabulary)}"
+    )
+  if label_names is None:
+    return label_names_lib.LabelNames.plain(vocabulary)
+  if list(label_names.labels) != list(vocabulary):
+    raise errors.DataError("the names of the labels are not the vocabulary's")
+  return label_names
+
+
 def _num_factors(model: embedder.Embedder) -> int:
   if model.cf_head is None:
     raise errors.ConfigError(
@@ -140,98 +166,10 @@ def _is_there(output: str, card: dict[str, Any], overwrite: bool) -> bool:
   )
 
 
-def _module(
-  model: embedder.Embedder,
-  front_end: types.LogMelFrontEnd,
-  vocabulary: Sequence[str],
-  read_outs: signatures.ReadOuts,
-  top_k: int,
-) -> tuple[tf.Module, dict[str, Callable[..., Outputs]]]:
-  """The object to save, and its functions by signature."""
-  waveform_model = signatures.WaveformModel(
-    model, front_end=front_end, read_outs=read_outs
-  )
-  functions = _embed_functions(waveform_model)
-  if model.label_head is not None:
-    functions.update(_label_functions(waveform_model, vocabulary, top_k))
+def _module(model: embedder.Embedder) -> tf.Module:
+  """The object to save, without its functions."""
   module = tf.Module(name="music_embed")
   # Variables only: Keras layers would add traces of their own. `network`
   # names them by their place here.
   module.weights = list(model.variables)
-  for name, function in functions.items():
-    setattr(module, name, function)
-  return module, functions
-
-
-def _embed_functions(
-  model: signatures.WaveformModel,
-) -> dict[str, Callable[..., Outputs]]:
-  def embed(waveform: tf.Tensor) -> Outputs:
-    outputs = model.embed(*_flatten(waveform))
-    del outputs["num_windows"]
-    times = outputs.pop("window_times_s")[0]
-    leading = tf.shape(waveform)[:-1]
-    shaped = {name: _unflatten(x, leading) for name, x in outputs.items()}
-    return {"window_times_s": times, **shaped}
-
-  def embed_padded(waveform: tf.Tensor, num_samples: tf.Tensor) -> Outputs:
-    return model.embed(*_checked(waveform, num_samples))
-
-  return {
-    "embed": tf.function(embed, [_WAVEFORM_ANY_RANK]),
-    "embed_padded": tf.function(embed_padded, [_WAVEFORM, _NUM_SAMPLES]),
-  }
-
-
-def _label_functions(
-  model: signatures.WaveformModel, vocabulary: Sequence[str], top_k: int
-) -> dict[str, Callable[..., Outputs]]:
-  texts = tf.constant(list(vocabulary))
-  num_labels = len(vocabulary)
-
-  def best(posterior: tf.Tensor, leading: tf.Tensor) -> Outputs:
-    scores, indices = tf.math.top_k(posterior, top_k)
-    return {
-      "labels": _unflatten(tf.gather(texts, indices), leading),
-      "scores": _unflatten(scores, leading),
-    }
-
-  def label(waveform: tf.Tensor) -> Outputs:
-    posterior = model.posterior(*_flatten(waveform), num_labels)
-    return best(posterior, tf.shape(waveform)[:-1])
-
-  def label_padded(waveform: tf.Tensor, num_samples: tf.Tensor) -> Outputs:
-    waveform, num_samples = _checked(waveform, num_samples)
-    posterior = model.posterior(waveform, num_samples, num_labels)
-    return best(posterior, tf.shape(num_samples))
-
-  return {
-    "label": tf.function(label, [_WAVEFORM_ANY_RANK]),
-    "label_padded": tf.function(label_padded, [_WAVEFORM, _NUM_SAMPLES]),
-  }
-
-
-def _flatten(waveform: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-  """[..., samples] to [batch, samples] and num_samples int64 [batch]."""
-  check = tf.debugging.assert_rank_at_least(
-    waveform, 1, "waveform must be [samples] or [batch, samples]"
-  )
-  with tf.control_dependencies([] if check is None else [check]):
-    shape = tf.shape(waveform, tf.int64)
-  batch = tf.reduce_prod(shape[:-1])
-  flat = tf.reshape(waveform, [batch, shape[-1]])
-  return _checked(flat, tf.fill([batch], shape[-1]))
-
-
-def _checked(
-  waveform: tf.Tensor, num_samples: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-  """Bounds `num_samples`; gives an empty waveform a sample to read."""
-  samples = tf.shape(waveform, tf.int64)[1]
-  num_samples = tf.clip_by_value(tf.cast(num_samples, tf.int64), 0, samples)
-  missing = tf.maximum(1 - samples, 0)
-  return tf.pad(waveform, [[0, 0], [0, missing]]), num_samples
-
-
-def _unflatten(values: tf.Tensor, leading: tf.Tensor) -> tf.Tensor:
-  return tf.reshape(values, tf.concat([leading, tf.shape(values)[1:]], axis=0))
+  return module

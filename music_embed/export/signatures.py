@@ -202,6 +202,41 @@ class WaveformModel:
     return tf.where(inside[..., tf.newaxis], log_mel, silence), recording
 
 
+def mean_posterior(
+  model: embedder.Embedder,
+  window_embeddings: tf.Tensor,
+  recording: tf.Tensor,
+  chunk_windows: int = 32,
+) -> tf.Tensor:
+  """Mean label posterior of recordings whose windows are embedded already.
+
+  Args:
+    model: the network, with a label head.
+    window_embeddings: float32 [windows, dim].
+    recording: of which recording each window is, int32 [windows], from 0.
+    chunk_windows: windows that are read at a time, since each has a posterior
+      of the whole vocabulary.
+
+  Returns:
+    float32 [recordings, labels]; zeros for a number that no window has.
+  """
+  head = model.label_head
+  assert head is not None
+  num_recordings = tf.reduce_max(tf.concat([[-1], recording], 0)) + 1
+  total = tf.shape(window_embeddings)[0]
+  sums = tf.zeros([num_recordings, head.required_num_labels()])
+  for first in tf.range(0, total, chunk_windows):
+    embedding = window_embeddings[first : first + chunk_windows]
+    logits = head(tf.cast(embedding, head.dtype))
+    posterior = tf.cast(head.probabilities(logits), tf.float32)
+    owner = recording[first : first + chunk_windows]
+    sums += tf.math.unsorted_segment_sum(posterior, owner, num_recordings)
+  count = tf.math.unsorted_segment_sum(
+    tf.ones_like(recording, tf.float32), recording, num_recordings
+  )
+  return tf.math.divide_no_nan(sums, count[:, tf.newaxis])
+
+
 def _to_rows(values: tf.Tensor, windows: Plan) -> tf.Tensor:
   """[windows in all, ...] to [batch, most windows, ...], zero past the end."""
   ragged = tf.RaggedTensor.from_row_lengths(

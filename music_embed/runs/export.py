@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from music_embed.core import errors, types
-from music_embed.data.records import prepared
+from music_embed.data.records import prepared, sense_labels
 from music_embed.export import saved_model
 from music_embed.runs import read_outs as read_outs_lib
 from music_embed.runs import restore
@@ -51,14 +51,16 @@ def export(
       " on log-mels can be exported"
     )
   embedder = restore.load_embedder(model, data, checkpoint="best")
+  names = sense_labels.label_names_of(restore.dataset_of(model, data))
   card = saved_model.save(
     embedder,
     output,
     front_end=data.front_end,
-    vocabulary=restore.dataset_of(model, data).vocabulary,
+    vocabulary=names.labels,
+    label_names=names,
     read_outs=read_outs_lib.read_outs(embedder, data, read_outs),
     top_k=top_k,
     overwrite=overwrite,
   )
-  names = ", ".join(card["signatures"])
-  return f"export: {output} ({names}; {card['fingerprint'][:12]})"
+  signatures = ", ".join(card["signatures"])
+  return f"export: {output} ({signatures}; {card['fingerprint'][:12]})"

@@ -272,6 +272,9 @@ def test_other_directories_are_refused_by_name(tmp_path: pathlib.Path) -> None:
   with pytest.raises(errors.ConfigError, match="not a model that this version"):
     exported.Exported(str(tmp_path))
   card.write_text('{"format": "music_embed.saved_model/1"}')
+  with pytest.raises(errors.ConfigError, match="export it again"):
+    exported.Exported(str(tmp_path))
+  card.write_text('{"format": "music_embed.saved_model/2"}')
   with pytest.raises(errors.DataError, match="front_end"):
     exported.Exported(str(tmp_path))
   card.write_text("{")

@@ -350,8 +350,9 @@ def test_without_a_label_head_there_are_no_label_signatures(
 ) -> None:
   card = _save(_model(labels=False), tmp_path / "model")
   loaded = tf.saved_model.load(str(tmp_path / "model"))
-  assert set(loaded.signatures) == {"embed", "embed_padded"}
-  assert set(card["signatures"]) == {"embed", "embed_padded"}
+  names = {"embed", "embed_padded", "embed_log_mel"}
+  assert set(loaded.signatures) == set(card["signatures"]) == names
+  assert not (tmp_path / "model" / "labels.tsv").exists()
   assert (card["num_labels"], card["top_k"]) == (0, 0)
 
 

@@ -136,17 +136,22 @@ class LabelNames:
   def write(self, path: str) -> None:
     """Writes `labels.tsv`, whole or not at all."""
     with files.atomic_write(path, "w") as file:
-      file.write("\t".join(_HEADER) + "\n")
-      for label, count, term, cluster in zip(
-        self.labels,
-        self.counts.tolist(),
-        self.terms.tolist(),
-        self.clusters.tolist(),
-        strict=True,
-      ):
-        number = "" if cluster < 0 else str(cluster)
-        cells = [label, self.term_names[term], number, str(count)]
-        file.write("\t".join(cells) + "\n")
+      file.write(self.table())
+
+  def table(self) -> str:
+    """Contents of `labels.tsv`."""
+    lines = ["\t".join(_HEADER)]
+    for label, count, term, cluster in zip(
+      self.labels,
+      self.counts.tolist(),
+      self.terms.tolist(),
+      self.clusters.tolist(),
+      strict=True,
+    ):
+      number = "" if cluster < 0 else str(cluster)
+      cells = [label, self.term_names[term], number, str(count)]
+      lines.append("\t".join(cells))
+    return "\n".join(lines) + "\n"
 
   @classmethod
   def read(cls, path: str) -> LabelNames:

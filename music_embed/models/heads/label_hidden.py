@@ -19,6 +19,8 @@ class LabelHiddenHead(label_logistic.LabelLogisticHead):
     units: of the hidden layer.
   """
 
+  has_label_embeddings = False
+
   def __init__(
     self,
     *,

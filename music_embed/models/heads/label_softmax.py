@@ -25,10 +25,12 @@ class LabelSoftmaxHead(tf_keras.layers.Layer):
     num_labels: size of the vocabulary, None until it is set.
     use_bias: whether a label has a bias.
     gives_logits: whether calling the head gives logits [batch, num_labels].
+    has_label_embeddings: whether its rows lie in the space of the embeddings.
     initial_bias: that of every label.
   """
 
   gives_logits = True
+  has_label_embeddings = True
   initial_bias = 0.0
 
   def __init__(
