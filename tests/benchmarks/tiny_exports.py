@@ -18,7 +18,9 @@ def network(
 ) -> embedder_lib.Embedder:
   """A SmallCNN of an eighth whose moving moments are not the initial ones."""
   tf_keras.utils.set_random_seed(seed)
-  head = label_softmax.LabelSoftmaxHead(num_labels) if num_labels else None
+  head = None
+  if num_labels:
+    head = label_softmax.LabelSoftmaxHead(num_labels=num_labels)
   model = embedder_lib.Embedder(
     backbone=small_cnn.SmallCNN(width_multiplier=0.125, batch_norm_momentum=0),
     projection=projection.Projection(dim=8),

@@ -1,0 +1,1 @@
+"""What a person does with an exported model: load, embed, search, explore."""
