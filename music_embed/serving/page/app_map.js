@@ -1,0 +1,310 @@
+"use strict";
+// The map: camera, gestures, keys, and which point lies where.
+
+(() => {
+  const app = window.MusicMap;
+  const CELLS = 256;
+  const REACH = { mouse: 12, pen: 14, touch: 24 }; // Pixels around a pointer.
+
+  /** Red, green and blue of "#3b6fb6", in [0, 1]. */
+  const channels = (color) =>
+    color.match(/[0-9a-f]{2}/gi).map((pair) => parseInt(pair, 16) / 255);
+
+  /** Points by cells of a grid, to find the nearest of 100,000 at once. */
+  class Grid {
+    constructor({ x, y }) {
+      this.x = x;
+      this.y = y;
+      this.starts = new Uint32Array(CELLS * CELLS + 1);
+      const cells = new Uint32Array(x.length);
+      for (let row = 0; row < x.length; row += 1) {
+        cells[row] = this.cell(y[row]) * CELLS + this.cell(x[row]);
+        this.starts[cells[row] + 1] += 1;
+      }
+      for (let cell = 0; cell < CELLS * CELLS; cell += 1) {
+        this.starts[cell + 1] += this.starts[cell];
+      }
+      const next = this.starts.slice();
+      this.rows = new Uint32Array(x.length);
+      cells.forEach((cell, row) => {
+        this.rows[next[cell]] = row;
+        next[cell] += 1;
+      });
+    }
+
+    cell(value) {
+      const at = Math.floor(((value + 1) / 2) * CELLS);
+      return Math.min(CELLS - 1, Math.max(0, at));
+    }
+
+    /** The row nearest to a place within a radius, or null. */
+    nearest(x, y, radius) {
+      let best = null;
+      let least = radius * radius;
+      for (let line = this.cell(y - radius); line <= this.cell(y + radius); line += 1) {
+        const from = this.starts[line * CELLS + this.cell(x - radius)];
+        const to = this.starts[line * CELLS + this.cell(x + radius) + 1];
+        for (let at = from; at < to; at += 1) {
+          const row = this.rows[at];
+          const distance = (this.x[row] - x) ** 2 + (this.y[row] - y) ** 2;
+          if (distance <= least) {
+            least = distance;
+            best = row;
+          }
+        }
+      }
+      return best;
+    }
+  }
+
+  /** Where data in [-1, 1] are seen: y up, in half heights of the view. */
+  class Camera {
+    constructor() {
+      Object.assign(this, { scale: 1, x: 0, y: 0, width: 1, height: 1 });
+      this.below = 0; // Pixels that the legend covers.
+    }
+
+    /** The scale at which everything is seen. */
+    get whole() {
+      const free = Math.max(this.height - this.below, this.height / 2);
+      return (0.93 * Math.min(this.width, free)) / this.height;
+    }
+
+    /** What shows everything, in the middle of what nothing covers. */
+    get home() {
+      return { scale: this.whole, x: 0, y: this.below / this.height };
+    }
+
+    toScreen(x, y) {
+      const half = this.height / 2;
+      return [
+        this.width / 2 + (x * this.scale + this.x) * half,
+        half - (y * this.scale + this.y) * half,
+      ];
+    }
+
+    toData(left, top) {
+      const half = this.height / 2;
+      return [
+        ((left - this.width / 2) / half - this.x) / this.scale,
+        ((half - top) / half - this.y) / this.scale,
+      ];
+    }
+
+    /** Pixels as a distance in data. */
+    distance(pixels) {
+      return pixels / (this.scale * (this.height / 2));
+    }
+
+    pan(right, down) {
+      this.x += right / (this.height / 2);
+      this.y -= down / (this.height / 2);
+    }
+
+    /** Zooms so that what is under a pixel stays there. */
+    zoom(factor, left, top) {
+      const [x, y] = this.toData(left, top);
+      const scale = this.scale * factor;
+      this.scale = Math.min(400 * this.whole, Math.max(0.5 * this.whole, scale));
+      const [nowLeft, nowTop] = this.toScreen(x, y);
+      this.pan(left - nowLeft, top - nowTop);
+    }
+  }
+
+  app.MapView = class {
+    /**
+     * @param {HTMLElement} holder the section of the map
+     * @param {Object} points as app.points gives them
+     * @param {Object[]} legend of the catalogue
+     * @param {{over: function, pick: function, note: function}} on what
+     *   happens: over(row|null, left, top), pick(row), note(text)
+     */
+    constructor(holder, points, legend, on) {
+      Object.assign(this, { holder, points, legend, on });
+      this.surface = app.byId("surface");
+      this.grid = new Grid(points);
+      this.camera = new Camera();
+      this.overlay = new app.Overlay(app.byId("overlay"), points, legend);
+      this.only = null;
+      this.cursor = null;
+      this.pointers = new Map();
+    }
+
+    async start() {
+      const lost = (why) => this.fallBack(why);
+      const { cloud, why } = await app.cloud(this.holder, this.points, lost);
+      this.cloud = cloud;
+      if (why) this.note(why);
+      this.themed();
+      new ResizeObserver(() => this.resize()).observe(this.holder);
+      this.resize();
+      app.gestures(this);
+    }
+
+    note(why) {
+      this.on.note(`${why}: the map is drawn without it, more slowly.`);
+    }
+
+    fallBack(why) {
+      this.note(why);
+      this.cloud = app.plainCloud(this.holder, this.points);
+      this.resize();
+      this.themed();
+    }
+
+    /** Reads the colours of the page's theme and paints with them. */
+    themed() {
+      const style = getComputedStyle(document.documentElement);
+      const value = (name) => style.getPropertyValue(name).trim();
+      const colors = this.legend.map((_, position) =>
+        value(app.classColor(this.legend, position)),
+      );
+      this.theme = {
+        colors,
+        ink: value("--ink"),
+        paper: value("--paper"),
+        accent: value("--accent"),
+        font: `600 13px ${value("--sans")}`,
+      };
+      this.paint();
+    }
+
+    paint() {
+      const quiet = this.overlay.shown.hits.length > 0;
+      const strong = app.pointOpacity(this.points.x.length);
+      const paper = channels(this.theme.paper);
+      const colors = this.theme.colors.map((color, position) => {
+        const dim = this.only === null ? quiet : this.only !== position;
+        const own = channels(color);
+        if (!dim) return [...own, strong];
+        return [...own.map((one, at) => 0.5 * one + 0.5 * paper[at]), 0.3];
+      });
+      this.cloud.paint(colors);
+      this.redraw();
+    }
+
+    resize() {
+      const { width, height } = this.holder.getBoundingClientRect();
+      if (!width || !height) return;
+      const { camera } = this;
+      const fresh = camera.width === 1;
+      const zoomed = camera.scale / camera.whole;
+      Object.assign(camera, { width, height });
+      camera.below = app.byId("legend").offsetHeight + 14;
+      if (fresh) Object.assign(camera, camera.home);
+      camera.scale = camera.whole * (fresh ? 1 : zoomed);
+      this.cloud.resize(width, height);
+      this.overlay.resize(width, height);
+      this.redraw();
+    }
+
+    redraw() {
+      if (this.frame) return;
+      this.frame = requestAnimationFrame(() => {
+        this.frame = null;
+        this.cloud.view(this.camera);
+        this.overlay.draw(this.camera, this.theme, this.only);
+      });
+    }
+
+    /** The row at a pixel, or null. */
+    at(left, top, kind) {
+      const [x, y] = this.camera.toData(left, top);
+      const reach = this.camera.distance(REACH[kind] || REACH.mouse);
+      return this.grid.nearest(x, y, reach);
+    }
+
+    /** Shows hits, in order; as a path with a line between them. */
+    show(rows, { line = false } = {}) {
+      Object.assign(this.overlay.shown, { hits: rows, line });
+      this.paint();
+    }
+
+    /** Rings a row, and brings it into view. */
+    choose(row) {
+      this.overlay.shown.chosen = row;
+      this.cursor = row;
+      if (row !== null) this.bring(row);
+      this.redraw();
+    }
+
+    over(row) {
+      if (this.overlay.shown.over === row) return;
+      this.overlay.shown.over = row;
+      this.redraw();
+    }
+
+    /** Highlights one class of the legend, or none (null). */
+    highlight(position) {
+      this.only = position;
+      this.paint();
+    }
+
+    /** Moves the map where a row is not in it. */
+    bring(row) {
+      const { camera } = this;
+      const [left, top] = camera.toScreen(this.points.x[row], this.points.y[row]);
+      const inside =
+        left > 24 && top > 24 &&
+        left < camera.width - 24 && top < camera.height - 24;
+      if (inside) return;
+      const end = { ...camera };
+      end.x += (camera.width / 2 - left) / (camera.height / 2);
+      end.y -= (camera.height / 2 - top) / (camera.height / 2);
+      this.glide(end);
+    }
+
+    all() {
+      this.glide(this.camera.home);
+    }
+
+    zoom(factor) {
+      const end = Object.assign(new Camera(), this.camera);
+      end.zoom(factor, end.width / 2, end.height / 2);
+      this.glide(end);
+    }
+
+    /** Goes to another scale and shift, at once where motion is unwanted. */
+    glide({ scale, x, y }) {
+      const from = { ...this.camera };
+      const began = performance.now();
+      const token = (this.gliding = {});
+      const step = (now) => {
+        if (this.gliding !== token) return;
+        const part = app.calm() ? 1 : Math.min(1, (now - began) / 260);
+        const eased = 1 - (1 - Math.max(0, part)) ** 3;
+        const growth = scale / from.scale;
+        this.camera.scale = from.scale * growth ** eased;
+        this.camera.x = from.x + (x - from.x) * eased;
+        this.camera.y = from.y + (y - from.y) * eased;
+        this.redraw();
+        if (part < 1) requestAnimationFrame(step);
+      };
+      requestAnimationFrame(step);
+    }
+
+    /** The nearest row from here in a direction, [1, 0] being right. */
+    towards([right, up]) {
+      const { x, y } = this.points;
+      if (this.cursor === null) {
+        const [left, top] = [this.camera.width / 2, this.camera.height / 2];
+        return this.grid.nearest(...this.camera.toData(left, top), 4);
+      }
+      let best = null;
+      let least = Infinity;
+      for (let row = 0; row < x.length; row += 1) {
+        const dx = x[row] - x[this.cursor];
+        const dy = y[row] - y[this.cursor];
+        const along = dx * right + dy * up;
+        const aside = Math.abs(dx * up) + Math.abs(dy * right);
+        if (along <= 0 || aside > along || row === this.cursor) continue;
+        const cost = along * along + 4 * aside * aside;
+        if (cost < least) {
+          least = cost;
+          best = row;
+        }
+      }
+      return best;
+    }
+  };
+})();
