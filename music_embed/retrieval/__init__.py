@@ -1,0 +1,1 @@
+"""Indexes of embedded recordings, and what one asks them."""

@@ -1,0 +1,114 @@
+"""Ways to find the vectors nearest to a query: all of them, or a part.
+
+An approximate finder names candidates from codes of a byte a number (faiss:
+Johnson et al. 2017); `Index.nearest` then compares these exactly.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from music_embed.core import errors
+
+Array = npt.NDArray[Any]
+
+_faiss: Any = faiss  # Its stubs lack what its Python side adds.
+
+CANDIDATES = 4
+"""An approximate finder's, for each recording that is asked for."""
+
+
+class Finder(Protocol):
+  """Finds candidates."""
+
+  def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
+    """Rows that the k nearest are among, but for what is missed.
+
+    Args:
+      queries: float32 [n, dim], unit norm.
+      k: rows wanted of each query.
+      leave_out: int64 [rows] that must not be found.
+
+    Returns:
+      int64 [n, at least k], -1 where there are fewer.
+    """
+    ...
+
+
+class Flat:
+  """Compares with every vector."""
+
+  def __init__(self, vectors: Array) -> None:
+    """Takes float32 [size, dim]; no copy is made."""
+    self._vectors = vectors
+
+  def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
+    """See `Finder`: exact."""
+    wanted = min(k + len(leave_out), len(self._vectors))
+    _, rows = faiss.knn(
+      queries, self._vectors, wanted, metric=faiss.METRIC_INNER_PRODUCT
+    )
+    return np.where(np.isin(rows, leave_out), -1, rows)
+
+
+class Lists:
+  """Looks into the inverted lists nearest to a query (IVF)."""
+
+  def __init__(self, index: Any, num_probes: int) -> None:
+    """Takes a faiss index whose ids are rows."""
+    self._index = index
+    self._num_probes = num_probes
+
+  def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
+    """See `Finder`."""
+    parameters = _faiss.SearchParametersIVF(
+      nprobe=self._num_probes, sel=_all_but(leave_out)
+    )
+    wanted = min(CANDIDATES * k, self._index.ntotal)
+    rows: Array = self._index.search(queries, wanted, params=parameters)[1]
+    return rows
+
+
+class Graph:
+  """Walks a graph of neighbours (HNSW)."""
+
+  def __init__(self, index: Any, breadth: int) -> None:
+    """Takes a faiss index in the order of rows."""
+    self._index = index
+    self._breadth = breadth
+
+  def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
+    """See `Finder`."""
+    wanted = min(CANDIDATES * k, self._index.ntotal)
+    parameters = _faiss.SearchParametersHNSW(
+      efSearch=max(self._breadth, wanted), sel=_all_but(leave_out)
+    )
+    rows: Array = self._index.search(queries, wanted, params=parameters)[1]
+    return rows
+
+
+def read(path: str) -> Any:
+  """A faiss index; its lists are memory-mapped.
+
+  Raises:
+    FileNotFoundError: there is none.
+    DataError: it is damaged.
+  """
+  with open(path, "rb"):
+    pass
+  try:
+    return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
+  except RuntimeError as error:
+    reason = " ".join(str(error).split())[:200]
+    raise errors.DataError(f"{path}: damaged ({reason})") from error
+
+
+def _all_but(rows: Array) -> Any:
+  """A selector of faiss; None for all rows."""
+  if not len(rows):
+    return None
+  return faiss.IDSelectorNot(faiss.IDSelectorBatch(rows))
