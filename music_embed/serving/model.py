@@ -3,43 +3,48 @@
 from __future__ import annotations
 
 import os
-import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from music_embed.core import errors, types
+from music_embed.audio import streaming
+from music_embed.core import errors
 from music_embed.data.records import label_names as label_names_lib
-from music_embed.export import exported as exported_lib
+from music_embed.serving import batches, comparison, network, sources
 
 Array = npt.NDArray[np.float32]
 
-_BATCH_WINDOWS = 64
-_LABELS_AT_ONCE = 1 << 16
+Source = sources.Source
 
 
-class Model:
-  """A model that `launch/export.py` wrote.
+class LabelScore(NamedTuple):
+  """What a model thinks of a label for a recording.
 
-  TensorFlow loads it when it is first used; several threads may use it.
+  Attributes:
+    label: as the vocabulary spells it; a sense is `46_bebop`.
+    score: mean posterior of the recording's windows.
   """
 
-  def __init__(self, directory: str | os.PathLike[str]) -> None:
-    """Reads what the export says of itself.
+  label: str
+  score: float
 
-    Args:
-      directory: of the export.
 
-    Raises:
-      ConfigError: there is none, it is a training run's, or an export of
-        another format.
-      DataError: it is damaged.
-    """
-    self._exported = exported_lib.Exported(os.fspath(directory))
-    self._loading = threading.Lock()
-    self._saved_model: Any = None
+class Model(network.Network):
+  """A model that `launch/export.py` wrote.
+
+  A *source* is the path of an audio file, or a waveform: an array [samples],
+  [samples, channels] or [channels, samples] of one recording (at most 16 are
+  channels, more are samples), with its `sample_rate_hz`. Floats have full
+  scale 1; int16, int32, int8 and uint8 are scaled as in a WAV file. Several
+  sources are a list. They may be of any length; memory does not grow with it.
+
+  A source that cannot be used raises AudioError, which names it. Of a damaged
+  file that which precedes the damage is used, with a warning.
+
+  The SavedModel is loaded when it is first used; several threads may use it.
+  """
 
   def __repr__(self) -> str:
     names = self.label_names
@@ -52,118 +57,225 @@ class Model:
     shown = ", ".join(fact for fact in facts if fact)
     return f"<music_embed.Model {self.exported.directory!r}: {shown}>"
 
-  @property
-  def exported(self) -> exported_lib.Exported:
-    """The export, with its card."""
-    return self._exported
-
-  @property
-  def fingerprint(self) -> str:
-    """Vectors of models with different ones must not be compared."""
-    return self._exported.fingerprint
-
-  @property
-  def dim(self) -> int:
-    """Width of the embedding."""
-    return self._exported.dim
-
-  @property
-  def front_end(self) -> types.LogMelFrontEnd:
-    """What a waveform passes first."""
-    return self._exported.front_end
-
-  @property
-  def label_names(self) -> label_names_lib.LabelNames | None:
-    """Names of the labels; None of a model without a label head."""
-    return self._exported.label_names
-
-  def embed_log_mel(self, windows: Array) -> Array:
-    """Embeds windows that passed the front end.
-
-    Args:
-      windows: float32 [windows, frames, bins], any number of them.
-
-    Returns:
-      float32 [windows, dim], of unit norm.
-    """
-    parts = [np.zeros((0, self.dim), np.float32)]
-    for start in range(0, len(windows), _BATCH_WINDOWS):
-      batch = windows[start : start + _BATCH_WINDOWS]
-      outputs = self._call("embed_log_mel", log_mel=batch)
-      parts.append(outputs["window_embeddings"])
-    return np.concatenate(parts)
-
-  def label_embeddings(
+  def embed(
     self,
-    window_vectors: Array,
-    recording: npt.NDArray[Any],
-    top: int,
-  ) -> tuple[npt.NDArray[np.int32], Array]:
-    """The best labels of recordings whose windows are embedded.
+    source: Source | sources.Several,
+    *,
+    sample_rate_hz: int | None = None,
+  ) -> Array:
+    """Embeds recordings: the plain means of their windows' vectors.
 
     Args:
-      window_vectors: float32 [windows, dim].
-      recording: which recording each window is of, int [windows], from 0.
-      top: labels of each recording; all where there are fewer.
+      source: a path or a waveform, or a list of these.
+      sample_rate_hz: of waveforms; a file says its own.
 
     Returns:
-      Rows of `label_names`, int32 [recordings, top], by falling score, and
-      scores, float32 [recordings, top].
+      float32 [dim] of one source, [sources, dim] of a list; not of unit norm.
 
     Raises:
-      ConfigError: the model has no labels, or `top` is not positive.
+      AudioError: a source cannot be used; names it.
+      ConfigError: a waveform without its rate, or of no shape or type that a
+        waveform has.
     """
-    names = self._names()
-    if top < 1:
-      raise errors.ConfigError(f"top={top}: must be at least 1")
-    outputs = self._call(
-      "label_embeddings",
-      window_embeddings=np.asarray(window_vectors, np.float32),
-      recording=np.asarray(recording, np.int32),
-      top_k=np.int32(min(top, len(names.labels))),
+    several, streams = self._streams(source, sample_rate_hz)
+    vectors = batches.means(self._parts(streams), self.dim)
+    return vectors if several else vectors[0]
+
+  @overload
+  def embed_windows(
+    self, source: Source, *, sample_rate_hz: int | None = None
+  ) -> batches.Windows: ...
+
+  @overload
+  def embed_windows(
+    self, source: sources.Several, *, sample_rate_hz: int | None = None
+  ) -> list[batches.Windows]: ...
+
+  def embed_windows(
+    self,
+    source: Source | sources.Several,
+    *,
+    sample_rate_hz: int | None = None,
+  ) -> batches.Windows | list[batches.Windows]:
+    """Embeds every window of recordings.
+
+    Windows follow one another without overlap; the last one ends with the
+    recording. A shorter recording is filled up with silence.
+
+    Args:
+      source: a path or a waveform, or a list of these.
+      sample_rate_hz: of waveforms; a file says its own.
+
+    Returns:
+      (start_s, vectors): where the windows begin, float64 [windows], and
+      their vectors of unit norm, float32 [windows, dim]; a list of these for
+      a list.
+
+    Raises:
+      AudioError, ConfigError: as `embed`.
+    """
+    several, streams = self._streams(source, sample_rate_hz)
+    found = list(batches.by_recording(self._parts(streams)))
+    return found if several else found[0]
+
+  @overload
+  def labels(
+    self, source: Source, *, top: int = 10, sample_rate_hz: int | None = None
+  ) -> list[LabelScore]: ...
+
+  @overload
+  def labels(
+    self,
+    source: sources.Several,
+    *,
+    top: int = 10,
+    sample_rate_hz: int | None = None,
+  ) -> list[list[LabelScore]]: ...
+
+  def labels(
+    self,
+    source: Source | sources.Several,
+    *,
+    top: int = 10,
+    sample_rate_hz: int | None = None,
+  ) -> list[LabelScore] | list[list[LabelScore]]:
+    """The labels that fit recordings best.
+
+    Args:
+      source: a path or a waveform, or a list of these.
+      top: labels of each; all where the model has fewer.
+      sample_rate_hz: of waveforms; a file says its own.
+
+    Returns:
+      (label, score) by falling score; a list of such lists for a list.
+
+    Raises:
+      AudioError, ConfigError: as `embed` and `label_embeddings`.
+    """
+    names = self.required_label_names()
+    several, streams = self._streams(source, sample_rate_hz)
+    found = []
+    for _, vectors in batches.by_recording(self._parts(streams)):
+      owners = np.zeros(len(vectors), np.int32)
+      rows, scores = self.label_embeddings(vectors, owners, top)
+      pairs = zip(rows[0].tolist(), scores[0].tolist(), strict=True)
+      found.append([LabelScore(names.labels[row], x) for row, x in pairs])
+    return found if several else found[0]
+
+  def label_vector(self, text: str) -> Array:
+    """The vector of a label, in the same space as those of recordings.
+
+    Args:
+      text: a label such as "bebop" or "46_bebop"; of a word with several
+        senses the most frequent one is taken.
+
+    Returns:
+      float32 [dim], of unit norm.
+
+    Raises:
+      ConfigError: no label is called so (says what is spelt alike), or the
+        model has no labels.
+    """
+    return self.label_vectors(self._found(text).labels[:1])[0]
+
+  def similarity(
+    self, a: Any, b: Any, *, sample_rate_hz: int | None = None
+  ) -> Any:
+    """Cosine similarity of recordings, words and vectors.
+
+    Args:
+      a: a path; a label or a word ("bebop": of several senses, the one that
+        fits best); a vector [dim] or vectors [n, dim] of this model; or a
+        list of these. A string without a slash is a label where there is such
+        a label. Where `sample_rate_hz` is given, arrays are waveforms.
+      b: the same.
+      sample_rate_hz: of waveforms.
+
+    Returns:
+      A float for two single things; float32 [n], [m] or [n, m] where one or
+      both sides are several.
+
+    Raises:
+      AudioError, ConfigError: as `embed`; or a string is neither label nor
+        file.
+    """
+    return comparison.cosines(
+      self._side(a, sample_rate_hz), self._side(b, sample_rate_hz)
     )
-    return outputs["indices"], outputs["scores"]
 
-  def label_vectors(self, labels: npt.NDArray[Any] | None = None) -> Array:
-    """Vectors of labels, in the same space as those of recordings.
+  def _streams(
+    self, source: Any, sample_rate_hz: int | None
+  ) -> tuple[bool, list[streaming.WindowStream]]:
+    """Whether it is a list, and the windows of each; nothing is decoded yet."""
+    several = sources.is_several(source)
+    every = source if several else [source]
+    streams = [
+      sources.window_stream(
+        one,
+        self.front_end,
+        sample_rate_hz=sample_rate_hz,
+        name=f"sources[{place}]" if several else "waveform",
+        chunk_windows=network.BATCH_WINDOWS,
+      )
+      for place, one in enumerate(every)
+    ]
+    return several, streams
 
-    Args:
-      labels: rows of `label_names`, int [n]; None for all.
+  def _parts(
+    self, streams: list[streaming.WindowStream]
+  ) -> Iterator[tuple[int, batches.Windows]]:
+    return batches.embedded(
+      streams, self.embed_log_mel, batch_windows=network.BATCH_WINDOWS
+    )
 
-    Returns:
-      float32 [n, dim], of unit norm.
+  def _side(self, things: Any, sample_rate_hz: int | None) -> comparison.Side:
+    """Vectors of what is to be compared."""
+    if sample_rate_hz is None and getattr(things, "ndim", 0) == 2:
+      things = list(np.asarray(things))
+    several = sources.is_several(things)
+    every = things if several else [things]
+    known = [self._known(one, sample_rate_hz) for one in every]
+    sounds = [x for x, found in zip(every, known, strict=True) if found is None]
+    embedded = iter(self.embed(sounds, sample_rate_hz=sample_rate_hz))
+    return comparison.Side(
+      [next(embedded)[np.newaxis] if x is None else x for x in known], several
+    )
 
-    Raises:
-      ConfigError: the model has no labels, or they have no vectors.
-    """
-    names = self._names()
-    if labels is None:
-      labels = np.arange(len(names.labels))
-    parts = [np.zeros((0, self.dim), np.float32)]
-    for start in range(0, len(labels), _LABELS_AT_ONCE):
-      rows = np.asarray(labels[start : start + _LABELS_AT_ONCE], np.int32)
-      parts.append(self._call("label_vectors", labels=rows)["label_vectors"])
-    return np.concatenate(parts)
+  def _known(self, thing: Any, sample_rate_hz: int | None) -> Array | None:
+    """Vectors [k, dim] of a word, or of a vector; None of a sound."""
+    if isinstance(thing, str):
+      return self._vectors_of_word(thing)
+    if isinstance(thing, os.PathLike) or sample_rate_hz is not None:
+      return None
+    vector = np.asarray(thing)
+    if vector.shape != (self.dim,) or vector.dtype.kind != "f":
+      raise errors.ConfigError(
+        f"{vector.dtype} {list(vector.shape)}: not a vector of this model,"
+        f" float [{self.dim}]; with waveforms give sample_rate_hz"
+      )
+    return vector[np.newaxis]
 
-  def _names(self) -> label_names_lib.LabelNames:
+  def _vectors_of_word(self, text: str) -> Array | None:
+    """Of all its senses, [senses, dim]; None of a file."""
     names = self.label_names
-    if names is None:
-      raise errors.ConfigError(
-        f"{self.exported.directory}: this model has no labels; export a run"
-        " with a label stage"
-      )
-    return names
+    found = None if names is None or "/" in text else names.find(text)
+    if found is not None:
+      return self.label_vectors(found.labels)
+    if os.path.exists(text) or "/" in text or names is None:
+      return None
+    advice = names.unknown(text)
+    raise errors.ConfigError(
+      f"{text!r}: no file, and no label of this model"
+      f"{'; ' if advice else ''}{advice}"
+    )
 
-  def _call(self, name: str, **inputs: Any) -> dict[str, npt.NDArray[Any]]:
-    """Runs a signature of the SavedModel; raises DataError and ConfigError."""
-    with self._loading:
-      if self._saved_model is None:
-        self._saved_model = self._exported.load()
-    signatures = self._saved_model.signatures
-    if name not in signatures:
+  def _found(self, text: str) -> label_names_lib.Found:
+    names = self.required_label_names()
+    found = names.find(text)
+    if found is None:
+      advice = names.unknown(text)
       raise errors.ConfigError(
-        f"{self.exported.directory}: this model has no {name.replace('_', ' ')}"
+        f"{text!r}: no label of {self.exported.directory}"
+        f"{'; ' if advice else ''}{advice}"
       )
-    tensors = {key: tf.constant(value) for key, value in inputs.items()}
-    outputs = signatures[name](**tensors)
-    return {key: value.numpy() for key, value in outputs.items()}
+    return found
