@@ -9,7 +9,9 @@ from music_embed.core import types
 
 
 def log_mel_tf(
-  waveform: tf.Tensor, front_end: types.LogMelFrontEnd
+  waveform: tf.Tensor,
+  front_end: types.LogMelFrontEnd,
+  mel_matrix: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """Log-mel spectrograms, equal to `log_mel.log_mel` up to rounding.
 
@@ -20,6 +22,9 @@ def log_mel_tf(
     waveform: float32 [..., samples] at the front end's rate; any number of
       leading dimensions, static or not. The rank must be static.
     front_end: the parameters.
+    mel_matrix: float32 [fft bins, bins] in place of the constant
+      `log_mel.mel_matrix(front_end)`, for a graph that must not know that it
+      is constant.
 
   Returns:
     float32 [..., frames, bins]. Waveforms shorter than a frame have no
@@ -33,7 +38,9 @@ def log_mel_tf(
   flat = tf.reshape(frames, [-1, front_end.frame_length])
   flat *= tf.constant(log_mel.hann_window(front_end.frame_length))
   spectrum = tf.abs(tf.signal.rfft(flat, fft_length=[front_end.fft_length]))
-  mel = tf.matmul(spectrum, tf.constant(log_mel.mel_matrix(front_end)))
+  if mel_matrix is None:
+    mel_matrix = tf.constant(log_mel.mel_matrix(front_end))
+  mel = tf.matmul(spectrum, mel_matrix)
   result = tf.math.log(mel + front_end.log_offset)
   result = tf.reshape(
     result, tf.concat([leading, [front_end.num_bins]], axis=0)
