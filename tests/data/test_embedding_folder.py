@@ -72,6 +72,7 @@ def _finish(directory, maker=_MAKER, numbers=(0, 1), npz=True):
     model="/models/label",
     maker=maker,
     parts=read,
+    next_part=max(numbers) + 1,
     rejected=[file for part in read for file in part.rejected],
     npz=npz,
   )

@@ -22,7 +22,7 @@ from music_embed.data.ingestion import worker as worker_lib
 
 _ATTEMPTS = 2
 _LONGEST_POLL_S = 2.0
-_ALLOCATOR = {
+ALLOCATOR = {
   "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
   "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
 }
@@ -52,7 +52,7 @@ class _Worker(child.Child):
   """One process, and the tasks that it was sent and has not answered."""
 
   def __init__(self, settings: str) -> None:
-    super().__init__(worker_lib.__name__, [settings], _ALLOCATOR)
+    super().__init__(worker_lib.__name__, [settings], ALLOCATOR)
     self.tasks: collections.deque[_Task] = collections.deque()
     self.busy_s = 0.0
 

@@ -94,6 +94,7 @@ class EmbeddingFolder:
     size: recordings.
     parts: numbers of its parts, in their order.
     part_sizes: recordings of each.
+    next_part: number that no part had yet.
     counts: "recordings", "windows", "rejected", and "audio_s" in seconds.
   """
 
@@ -103,6 +104,7 @@ class EmbeddingFolder:
   size: int
   parts: tuple[int, ...]
   part_sizes: tuple[int, ...]
+  next_part: int
   counts: dict[str, Any]
 
   @classmethod
@@ -135,6 +137,7 @@ class EmbeddingFolder:
         size=sum(sizes),
         parts=tuple(int(part["number"]) for part in value["parts"]),
         part_sizes=tuple(sizes),
+        next_part=int(value["next_part"]),
         counts=dict(value["counts"]),
       )
     except (KeyError, TypeError, ValueError) as error:
@@ -199,6 +202,7 @@ def finish(
   model: str,
   maker: embedded.Maker,
   parts: Sequence[embedded.Part],
+  next_part: int,
   rejected: Sequence[embedded.Rejected],
   npz: bool,
 ) -> EmbeddingFolder:
@@ -209,6 +213,7 @@ def finish(
     model: directory of the export.
     maker: of all parts.
     parts: those that count, in their order.
+    next_part: number that no part had yet.
     rejected: files that could not be embedded.
     npz: whether to write `embeddings.npz`; an older one is deleted else.
 
@@ -229,6 +234,7 @@ def finish(
     size=len(stored),
     parts=tuple(part.number for part in parts),
     part_sizes=tuple(len(part.stored) for part in parts),
+    next_part=next_part,
     counts=counts,
   )
   path = files.join(directory, REJECTED_FILE)
@@ -246,6 +252,7 @@ def finish(
       "model": model,
       "maker": dataclasses.asdict(maker),
       "counts": counts,
+      "next_part": next_part,
       "parts": [
         {"number": number, "size": size}
         for number, size in zip(folder.parts, folder.part_sizes, strict=True)
