@@ -198,12 +198,7 @@ def _exact(
 ) -> npt.NDArray[np.float32]:
   """Cosine of each query's 10th nearest that is not itself, float32 [n]."""
   k = min(_K + (own is not None), len(vectors))
-  scores, _ = faiss.knn(
-    np.ascontiguousarray(queries),
-    vectors,
-    k,
-    metric=faiss.METRIC_INNER_PRODUCT,
-  )
+  scores, _ = finders.exact(vectors, queries, k)
   least: npt.NDArray[np.float32] = scores[:, -1]
   return least
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -16,10 +15,12 @@ from music_embed.core import errors
 
 Array = npt.NDArray[Any]
 
-_faiss: Any = faiss  # Its stubs lack what its Python side adds.
-
 CANDIDATES = 4
 """An approximate finder's, for each recording that is asked for."""
+
+
+_FEW = 8
+"""Queries that are as fast without faiss."""
 
 
 class Finder(Protocol):
@@ -49,10 +50,18 @@ class Flat:
   def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
     """See `Finder`: exact."""
     wanted = min(k + len(leave_out), len(self._vectors))
-    _, rows = faiss.knn(
-      queries, self._vectors, wanted, metric=faiss.METRIC_INNER_PRODUCT
-    )
+    if len(queries) <= _FEW:
+      rows = self._of_few(queries, wanted)
+    else:
+      rows = exact(self._vectors, queries, wanted)[1]
     return np.where(np.isin(rows, leave_out), -1, rows)
+
+  def _of_few(self, queries: Array, wanted: int) -> Array:
+    """The same rows, in any order, without faiss, which imports slowly."""
+    scores = queries @ self._vectors.T
+    first = scores.shape[1] - wanted
+    rows: Array = np.argpartition(scores, first, axis=1)[:, first:]
+    return rows
 
 
 class Lists:
@@ -65,7 +74,8 @@ class Lists:
 
   def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
     """See `Finder`."""
-    parameters = _faiss.SearchParametersIVF(
+    faiss = _faiss()
+    parameters = faiss.SearchParametersIVF(
       nprobe=self._num_probes, sel=_all_but(leave_out)
     )
     wanted = min(CANDIDATES * k, self._index.ntotal)
@@ -83,12 +93,34 @@ class Graph:
 
   def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
     """See `Finder`."""
+    faiss = _faiss()
     wanted = min(CANDIDATES * k, self._index.ntotal)
-    parameters = _faiss.SearchParametersHNSW(
+    parameters = faiss.SearchParametersHNSW(
       efSearch=max(self._breadth, wanted), sel=_all_but(leave_out)
     )
     rows: Array = self._index.search(queries, wanted, params=parameters)[1]
     return rows
+
+
+def exact(
+  vectors: Array, queries: Array, k: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+  """The k nearest of all vectors, by faiss.
+
+  Args:
+    vectors: float32 [size, dim], unit norm.
+    queries: float32 [n, dim], unit norm.
+    k: at most size.
+
+  Returns:
+    float32 [n, k] cosines, falling, and int64 [n, k] rows.
+  """
+  faiss = _faiss()
+  queries = np.ascontiguousarray(queries)
+  scores, rows = faiss.knn(
+    queries, vectors, k, metric=faiss.METRIC_INNER_PRODUCT
+  )
+  return scores, rows
 
 
 def read(path: str) -> Any:
@@ -100,6 +132,7 @@ def read(path: str) -> Any:
   """
   with open(path, "rb"):
     pass
+  faiss = _faiss()
   try:
     return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
   except RuntimeError as error:
@@ -111,4 +144,12 @@ def _all_but(rows: Array) -> Any:
   """A selector of faiss; None for all rows."""
   if not len(rows):
     return None
+  faiss = _faiss()
   return faiss.IDSelectorNot(faiss.IDSelectorBatch(rows))
+
+
+def _faiss() -> Any:
+  """faiss, imported when it is needed; its stubs lack its Python side."""
+  import faiss
+
+  return faiss

@@ -110,7 +110,8 @@ def understood(text: str, index: index_lib.Index) -> list[Part]:
     del pieces[:used]
   if all(part.sign < 0 for part in parts):
     raise errors.ConfigError(
-      f"{text!r}: says only what is not wanted: add what is"
+      f"{text!r}: says only what is not wanted: add what is, in the same pair"
+      " of quotes ('+piano -drums')"
     )
   return parts
 
