@@ -241,7 +241,7 @@
       const backend = window.MUSIC_EMBED_DATA
         ? new app.Static(window.MUSIC_EMBED_DATA)
         : new app.Server();
-      const page = new Page(backend, await backend.catalogue());
+      const page = (app.page = new Page(backend, await backend.catalogue()));
       await page.start();
     } catch (error) {
       byId("facts").textContent = "The catalogue could not be read.";

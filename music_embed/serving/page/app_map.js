@@ -1,115 +1,13 @@
 "use strict";
-// The map: camera, gestures, keys, and which point lies where.
+// The map: what is shown on it, and where it looks.
 
 (() => {
   const app = window.MusicMap;
-  const CELLS = 256;
   const REACH = { mouse: 12, pen: 14, touch: 24 }; // Pixels around a pointer.
 
   /** Red, green and blue of "#3b6fb6", in [0, 1]. */
   const channels = (color) =>
     color.match(/[0-9a-f]{2}/gi).map((pair) => parseInt(pair, 16) / 255);
-
-  /** Points by cells of a grid, to find the nearest of 100,000 at once. */
-  class Grid {
-    constructor({ x, y }) {
-      this.x = x;
-      this.y = y;
-      this.starts = new Uint32Array(CELLS * CELLS + 1);
-      const cells = new Uint32Array(x.length);
-      for (let row = 0; row < x.length; row += 1) {
-        cells[row] = this.cell(y[row]) * CELLS + this.cell(x[row]);
-        this.starts[cells[row] + 1] += 1;
-      }
-      for (let cell = 0; cell < CELLS * CELLS; cell += 1) {
-        this.starts[cell + 1] += this.starts[cell];
-      }
-      const next = this.starts.slice();
-      this.rows = new Uint32Array(x.length);
-      cells.forEach((cell, row) => {
-        this.rows[next[cell]] = row;
-        next[cell] += 1;
-      });
-    }
-
-    cell(value) {
-      const at = Math.floor(((value + 1) / 2) * CELLS);
-      return Math.min(CELLS - 1, Math.max(0, at));
-    }
-
-    /** The row nearest to a place within a radius, or null. */
-    nearest(x, y, radius) {
-      let best = null;
-      let least = radius * radius;
-      for (let line = this.cell(y - radius); line <= this.cell(y + radius); line += 1) {
-        const from = this.starts[line * CELLS + this.cell(x - radius)];
-        const to = this.starts[line * CELLS + this.cell(x + radius) + 1];
-        for (let at = from; at < to; at += 1) {
-          const row = this.rows[at];
-          const distance = (this.x[row] - x) ** 2 + (this.y[row] - y) ** 2;
-          if (distance <= least) {
-            least = distance;
-            best = row;
-          }
-        }
-      }
-      return best;
-    }
-  }
-
-  /** Where data in [-1, 1] are seen: y up, in half heights of the view. */
-  class Camera {
-    constructor() {
-      Object.assign(this, { scale: 1, x: 0, y: 0, width: 1, height: 1 });
-      this.below = 0; // Pixels that the legend covers.
-    }
-
-    /** The scale at which everything is seen. */
-    get whole() {
-      const free = Math.max(this.height - this.below, this.height / 2);
-      return (0.93 * Math.min(this.width, free)) / this.height;
-    }
-
-    /** What shows everything, in the middle of what nothing covers. */
-    get home() {
-      return { scale: this.whole, x: 0, y: this.below / this.height };
-    }
-
-    toScreen(x, y) {
-      const half = this.height / 2;
-      return [
-        this.width / 2 + (x * this.scale + this.x) * half,
-        half - (y * this.scale + this.y) * half,
-      ];
-    }
-
-    toData(left, top) {
-      const half = this.height / 2;
-      return [
-        ((left - this.width / 2) / half - this.x) / this.scale,
-        ((half - top) / half - this.y) / this.scale,
-      ];
-    }
-
-    /** Pixels as a distance in data. */
-    distance(pixels) {
-      return pixels / (this.scale * (this.height / 2));
-    }
-
-    pan(right, down) {
-      this.x += right / (this.height / 2);
-      this.y -= down / (this.height / 2);
-    }
-
-    /** Zooms so that what is under a pixel stays there. */
-    zoom(factor, left, top) {
-      const [x, y] = this.toData(left, top);
-      const scale = this.scale * factor;
-      this.scale = Math.min(400 * this.whole, Math.max(0.5 * this.whole, scale));
-      const [nowLeft, nowTop] = this.toScreen(x, y);
-      this.pan(left - nowLeft, top - nowTop);
-    }
-  }
 
   app.MapView = class {
     /**
@@ -122,8 +20,8 @@
     constructor(holder, points, legend, on) {
       Object.assign(this, { holder, points, legend, on });
       this.surface = app.byId("surface");
-      this.grid = new Grid(points);
-      this.camera = new Camera();
+      this.grid = new app.Grid(points);
+      this.camera = new app.Camera();
       this.overlay = new app.Overlay(app.byId("overlay"), points, legend);
       this.only = null;
       this.cursor = null;
@@ -259,7 +157,7 @@
     }
 
     zoom(factor) {
-      const end = Object.assign(new Camera(), this.camera);
+      const end = Object.assign(new app.Camera(), this.camera);
       end.zoom(factor, end.width / 2, end.height / 2);
       this.glide(end);
     }

@@ -6,6 +6,8 @@
 (() => {
   const app = window.MusicMap;
 
+  const CANDIDATES = 24; // Recordings looked at around each stop of a path.
+
   const bytes = (base64) =>
     Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 
@@ -14,7 +16,7 @@
     const values = Float32Array.from(integers, (value) => value * scale);
     for (let at = 0; at < values.length; at += dim) {
       const row = values.subarray(at, at + dim);
-      const norm = Math.hypot(...row) || 1;
+      const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) || 1;
       row.forEach((value, index) => (row[index] = value / norm));
     }
     return values;
@@ -50,12 +52,13 @@
 
     /** Cosines of all recordings with a vector. */
     cosines(vector) {
+      const all = this.vectors;
       const found = new Float32Array(this.size);
       for (let row = 0; row < this.size; row += 1) {
         let sum = 0;
         const at = row * this.dim;
         for (let index = 0; index < this.dim; index += 1) {
-          sum += this.vectors[at + index] * vector[index];
+          sum += all[at + index] * vector[index];
         }
         found[row] = sum;
       }
@@ -64,46 +67,49 @@
 
     /** The nearest rows by scores, without those left out. */
     best(scores, k, leaveOut, via = null) {
-      const rows = Array.from({ length: this.size }, (_, row) => row);
-      return rows
-        .filter((row) => !leaveOut(row))
-        .sort((one, other) => scores[other] - scores[one] || one - other)
-        .slice(0, k)
-        .map((row) => ({ row, score: scores[row], via: via ? via(row) : null }));
+      const rows = []; // By falling score, of equal ones the first row first.
+      for (let row = 0; row < this.size; row += 1) {
+        const full = rows.length === k;
+        if ((full && scores[row] <= scores[rows[k - 1]]) || leaveOut(row)) continue;
+        let at = rows.length;
+        while (at > 0 && scores[rows[at - 1]] < scores[row]) at -= 1;
+        rows.splice(at, 0, row);
+        rows.length = Math.min(rows.length, k);
+      }
+      return rows.map((row) => ({ row, score: scores[row], via: via ? via(row) : "" }));
     }
 
     /** What leaves out rows themselves, and perhaps their artists' others. */
     without(rows, otherArtists) {
       const asked = new Set(rows);
-      const artists = new Set(
-        rows.map((row) => this.data.recordings[row].artist).filter(Boolean),
-      );
-      return (row) =>
-        asked.has(row) ||
-        (otherArtists && artists.has(this.data.recordings[row].artist));
+      const artist = (row) => app.normal(this.data.recordings[row].artist || "");
+      const artists = new Set(rows.map(artist).filter(Boolean));
+      return (row) => asked.has(row) || (otherArtists && artists.has(artist(row)));
     }
 
-    /** A recording, a label or a term of that name, or null. */
-    find(text) {
+    /** A term, a label or a recording of that name, or null. */
+    find(text, prefix) {
+      const word = prefix === "id:" ? null : this.findWord(text);
+      if (word || prefix === "word:") return word;
       this.byId ||= new Map(this.data.recordings.map(({ id, row }) => [id, row]));
-      if (this.byId.has(text)) {
-        return { text, kind: "recording", row: this.byId.get(text), labels: [] };
-      }
+      const row = this.byId.get(text);
+      return row === undefined ? null : { text, kind: "recording", row, labels: [] };
+    }
+
+    findWord(text) {
       const { words } = this.data;
       if (!words) return null;
-      const plain = text.toLocaleLowerCase();
-      this.folded ||= {
-        names: words.names.map((name) => name.toLocaleLowerCase()),
-        terms: words.terms.map((term) => term.toLocaleLowerCase()),
-      };
-      const { names, terms } = this.folded;
-      const ofTerm = [];
-      terms.forEach((term, at) => {
-        if (term === plain) ofTerm.push(at);
-      });
-      if (ofTerm.length) return this.word(text, "term", ofTerm);
-      const at = names.indexOf(plain);
-      return at < 0 ? null : this.word(text, "label", [at]);
+      for (const name of [text, app.normal(text), app.spaced(text)]) {
+        const at = words.names.flatMap((_, index) =>
+          words.terms[index] === name ? [index] : [],
+        );
+        if (at.length) return this.word(text, "term", at);
+      }
+      for (const name of [text, app.normal(text)]) {
+        const at = words.names.indexOf(name);
+        if (at >= 0) return this.word(text, "label", [at]);
+      }
+      return null;
     }
 
     word(text, kind, at) {
@@ -112,21 +118,22 @@
     }
 
     async search(query, { k, otherArtists }) {
-      const parts = app.parse(query, (text) => this.find(text));
-      this.unpackedWords ||= this.data.words && vectors(this.data.words, this.dim);
+      const parts = app.parse(query, (text, prefix) => this.find(text, prefix));
+      this.wordVectors ||= this.data.words && vectors(this.data.words, this.dim);
       const scored = parts.map((part) => this.scored(part));
       const total = new Float32Array(this.size);
-      const weight = 1 / Math.sqrt(parts.length);
-      for (let row = 0; row < this.size; row += 1) {
-        scored.forEach(({ scores }, at) => {
-          total[row] += weight * parts[at].sign * scores[row];
-        });
-      }
+      scored.forEach(({ scores }, at) => {
+        const weight = parts[at].sign / parts.length;
+        scores.forEach((score, row) => (total[row] += weight * score));
+      });
       const rows = parts.filter(({ kind }) => kind === "recording").map(({ row }) => row);
-      const senses = parts.findIndex(({ labels }) => labels.length > 1);
-      const via = senses < 0
-        ? null
-        : (row) => parts[senses].labels[scored[senses].which[row]];
+      const via = (row) =>
+        parts
+          .map(({ sign, labels }, at) =>
+            sign > 0 && labels.length > 1 ? labels[scored[at].which[row]] : null,
+          )
+          .filter(Boolean)
+          .join(" + ");
       return {
         query,
         understood: parts.map(({ text, kind, sign, labels }) => ({ text, kind, sign, labels })),
@@ -143,7 +150,7 @@
       const which = new Uint16Array(this.size);
       part.at.forEach((index, sense) => {
         const from = index * this.dim;
-        const vector = this.unpackedWords.subarray(from, from + this.dim);
+        const vector = this.wordVectors.subarray(from, from + this.dim);
         this.cosines(vector).forEach((score, row) => {
           if (score <= scores[row]) return;
           scores[row] = score;
@@ -160,19 +167,20 @@
       return { query: text, understood: [{ text, kind: "recording", sign: 1, labels: [] }], hits };
     }
 
-    /** Recordings on the way from one to another, each near its place. */
+    /** Rows of the way from one recording to another, both among them. */
     async path(from, to, { length }) {
-      const [start, end] = [this.vector(from), this.vector(to)];
-      const used = new Set([from, to]);
-      const rows = [from];
-      for (let step = 1; step + 1 < length && used.size < this.size; step += 1) {
-        const part = step / (length - 1);
-        const between = start.map((value, at) => (1 - part) * value + part * end[at]);
-        const [hit] = this.best(this.cosines(between), 1, (row) => used.has(row));
-        used.add(hit.row);
-        rows.push(hit.row);
+      const leaveOut = (row) => row === from || row === to;
+      if (from === to) {
+        const near = this.best(this.cosines(this.vector(from)), length - 1, leaveOut);
+        return [from, ...near.map(({ row }) => row)];
       }
-      return from === to ? rows : [...rows, to];
+      const rows = app.way(
+        [this.vector(from), this.vector(to)],
+        length - 2,
+        (point) => this.best(this.cosines(point), CANDIDATES, leaveOut),
+        (row) => this.vector(row),
+      );
+      return [from, ...rows, to];
     }
 
     async sound() {
