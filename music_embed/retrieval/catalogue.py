@@ -10,6 +10,7 @@ same for one artist however written, -1 where unknown), `duration_s` (float64,
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar, overload
@@ -86,9 +87,9 @@ class Column(Sequence[_T], Generic[_T]):
       for start in range(0, len(chunk), _ROWS):
         yield from chunk.slice(start, _ROWS).to_pylist()
 
-  def find(self, value: _T) -> int | None:
-    """The first row that holds a value; None where none does."""
-    row = pyarrow.compute.index(self._values, value).as_py()
+  def find(self, text: str) -> int | None:
+    """The first row that holds a text; None where none does."""
+    row = pyarrow.compute.index(self._values, _scalar(text)).as_py()
     return None if row < 0 else int(row)
 
 
@@ -155,12 +156,15 @@ class Catalogue:
 
   def rows_of_artist(self, row: int) -> npt.NDArray[np.int64]:
     """All rows of a recording's artist, its own among them; else that alone."""
-    number = self._artists[row].as_py()
+    number = self._artist_numbers[row]
     if number < 0:
       return np.array([row], np.int64)
-    same = pyarrow.compute.equal(self._artists, number)
-    rows: npt.NDArray[np.int64] = np.flatnonzero(same.to_numpy())
+    rows: npt.NDArray[np.int64] = np.flatnonzero(self._artist_numbers == number)
     return rows
+
+  @functools.cached_property
+  def _artist_numbers(self) -> npt.NDArray[np.int32]:
+    return np.concatenate([_int32(c) for c in self._artists.chunks])
 
   def fields(self, rows: Array) -> dict[str, Any]:
     """Some rows, as fields of `entries.Entries`."""
@@ -198,3 +202,19 @@ def writing(path: str) -> Iterator[Writer]:
     pyarrow.ipc.new_file(pyarrow.PythonFile(file, "w"), _SCHEMA) as sink,
   ):
     yield Writer(sink)
+
+
+# What pyarrow would make of Python's and numpy's values by itself imports
+# pandas first, which takes longer than a search.
+
+
+def _scalar(text: str) -> pyarrow.StringScalar:
+  utf8 = text.encode("utf-8", "surrogatepass")
+  ends = np.array([0, len(utf8)], np.int32)
+  buffers = pyarrow.py_buffer(ends), pyarrow.py_buffer(utf8)
+  return pyarrow.StringArray.from_buffers(1, *buffers)[0]
+
+
+def _int32(chunk: pyarrow.Int32Array) -> npt.NDArray[np.int32]:
+  values = np.frombuffer(chunk.buffers()[1], np.int32)
+  return values[chunk.offset : chunk.offset + len(chunk)]

@@ -24,7 +24,9 @@ def index(
   model: str | None = None,
   embed: Embed | None = None,
   kind: finder_build.WantedKind = "auto",
-  mode: build.Mode = "new",
+  add: bool = False,
+  overwrite: bool = False,
+  prune: bool = False,
 ) -> build.Built:
   """Builds an index, or adds to one.
 
@@ -33,10 +35,12 @@ def index(
     embeddings: a folder that `launch/embed.py` wrote, or a file of ids and
       vectors; None embeds.
     model: exported model: to embed with, or the one that made the embeddings.
-    embed: embeds audio, into `output`/embeddings; of an index that is there
-      what is new is added.
+    embed: embeds audio, into `output`/embeddings; what it adds there is added
+      to an index that is there.
     kind: how nearest recordings are found.
-    mode: what becomes of an index that is there.
+    add: whether recordings are added to an index that is there.
+    overwrite: whether an index that is there is replaced.
+    prune: whether `embed` drops what is not named any more.
 
   Returns:
     What was done.
@@ -46,20 +50,38 @@ def index(
     DataError: an input is damaged.
   """
   files.require_local(output, "output")
-  if (embeddings is None) == (embed is None):
-    raise errors.ConfigError(
-      "what to index: either --embeddings, or --model and --input"
-    )
+  _check(embeddings, model, embed, add=add, overwrite=overwrite, prune=prune)
+  mode: build.Mode = "overwrite" if overwrite or prune else "new"
   if embed is not None:
-    if model is None:
-      raise errors.ConfigError("--input: needs --model, to embed it with")
     embeddings = files.join(output, EMBEDDINGS)
     embed(embeddings)
-    if mode == "new" and _is_there(output):
-      mode = "add"  # Its embeddings were kept, too.
+    add = add or mode == "new"  # What was embedded before is still there.
   assert embeddings is not None
   source = index_source.of(embeddings, model)
-  return build.build(output, source, kind=kind, mode=mode)
+  return build.build(output, source, kind=kind, mode="add" if add else mode)
+
+
+def _check(
+  embeddings: str | None,
+  model: str | None,
+  embed: Embed | None,
+  *,
+  add: bool,
+  overwrite: bool,
+  prune: bool,
+) -> None:
+  """Raises ConfigError that names the flag."""
+  if (embeddings is None) == (embed is None):
+    raise errors.ConfigError(
+      "what to index: either --embeddings, or --model and music (--input)"
+    )
+  if embed is not None and model is None:
+    raise errors.ConfigError("--input: needs --model, to be embedded with")
+  if embed is None and prune:
+    raise errors.ConfigError("--prune: only with --input")
+  if add and (overwrite or prune):
+    other = "overwrite" if overwrite else "prune"
+    raise errors.ConfigError(f"--add: not together with --{other}")
 
 
 def told(output: str, built: build.Built) -> str:
@@ -81,12 +103,6 @@ def told(output: str, built: build.Built) -> str:
     f"nearest recordings: {_finder(opened)}",
   ]
   return "\n".join(lines)
-
-
-def _is_there(output: str) -> bool:
-  from music_embed.retrieval import card
-
-  return os.path.exists(files.join(output, card.FILE_NAME))
 
 
 def _num_words(index: index_lib.Index) -> str:
