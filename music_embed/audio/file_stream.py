@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from music_embed.audio import headers, mono
+from music_embed.audio import headers, mono, piped
 from music_embed.core import errors
 
 BLOCK_SAMPLES = 1 << 17
@@ -96,12 +97,12 @@ class FileStream:
 
   def _pieces(self) -> Iterator[npt.NDArray[np.float32]]:
     source, max_s = self._source, self._max_s
-    with _SequentialFile(source.for_soundfile()) as file:
+    with _opened(source) as file:
       limit = None if max_s is None else round(max_s * file.samplerate)
       mix = mono.Mix(self.name, file.samplerate, self._sample_rate_hz)
       damaged = yield from _read(file, mix, limit, BLOCK_SAMPLES)
       if damaged:  # In smaller steps; seeking back may fail.
-        with _SequentialFile(source.for_soundfile()) as again:
+        with _opened(source) as again:
           yield from _read(again, mix, limit, _RESCUE_SAMPLES)
       reached_end = limit is None or mix.num_read < limit
       truncated = damaged or (
@@ -139,12 +140,32 @@ class _SequentialFile(soundfile.SoundFile):
   libsndfile, and would be another thread's reason.
   """
 
-  def __init__(self, file: str | BinaryIO) -> None:
+  def __init__(self, file: str | int | BinaryIO) -> None:
     with _OPENING:
-      super().__init__(file)
+      super().__init__(file, closefd=False)
 
   def seekable(self) -> bool:
     return False
+
+
+@contextlib.contextmanager
+def _opened(source: _Source) -> Iterator[_SequentialFile]:
+  """The file, ready to be read from its beginning to its end.
+
+  Of an MP3 that does not state its length libsndfile reads no more than it
+  guesses from the first frame's bit rate, a third of it perhaps; it guesses
+  nothing of a pipe.
+  """
+  with contextlib.ExitStack() as stack:
+    file = stack.enter_context(_SequentialFile(source.for_soundfile()))
+    if file.format == "MP3":
+      raw = stack.enter_context(source.open())
+      if not headers.states_mp3_length(raw):
+        headers.skip_tags(raw)  # libsndfile skips no long ones in a pipe.
+        pipe = stack.enter_context(piped.reading_end(raw))
+        with contextlib.suppress(soundfile.LibsndfileError):
+          file = stack.enter_context(_SequentialFile(pipe))
+    yield file
 
 
 def _read(

@@ -38,7 +38,7 @@ def missing_audio(
     if file_format != "MP3":
       return True
     # Without a Xing header the length is only an estimate from the bit rate.
-    if num_frames - num_read > 0.1 * rate_hz and _has_xing_header(file):
+    if num_frames - num_read > 0.1 * rate_hz and states_mp3_length(file):
       return True
   file.seek(0)
   if file_format in ("WAV", "WAVEX"):
@@ -87,16 +87,25 @@ def _ogg_has_end(file: BinaryIO) -> bool:
   return is_whole and bool(tail[start + 5] & 4)
 
 
-def _has_xing_header(file: BinaryIO) -> bool:
-  """Whether an MP3 opens with a frame that states its number of frames."""
-  head = file.read(10)
-  if head[:3] == b"ID3":
+def skip_tags(file: BinaryIO) -> None:
+  """Goes to the first byte after a file's ID3v2 tags, if it has any."""
+  start = 0
+  while True:
+    file.seek(start)
+    head = file.read(10)
+    if head[:3] != b"ID3" or len(head) < 10:
+      break
     sizes = head[6:10]  # Four "synchsafe" bytes of seven bits each.
     length = sum(
       byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True)
     )
-    file.seek(10 + length)
-  else:
-    file.seek(0)
+    has_footer = head[5] & 0x10
+    start += 10 + length + (10 if has_footer else 0)
+  file.seek(start)
+
+
+def states_mp3_length(file: BinaryIO) -> bool:
+  """Whether an MP3 opens with a frame that states its number of frames."""
+  skip_tags(file)
   first_frame = file.read(2048)
   return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))

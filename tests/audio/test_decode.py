@@ -1,5 +1,7 @@
 import concurrent.futures
+import os
 import pathlib
+import threading
 
 import numpy as np
 import pytest
@@ -215,3 +217,72 @@ def test_a_files_reason_is_its_own_whatever_other_threads_open(
   alone = [reason(path) for path in paths]
   with concurrent.futures.ThreadPoolExecutor(4) as pool:
     assert list(pool.map(reason, paths * 100)) == alone * 100
+
+
+def _without_its_length(path: pathlib.Path) -> bytes:
+  """An MP3's bytes without the first frame, which states the length."""
+  content = path.read_bytes()
+  return content[content.index(content[:2], 4) :]
+
+
+def _quiet_after_a_loud_start(path: pathlib.Path) -> pathlib.Path:
+  """An MP3 of 12 s whose first second takes most of the bits."""
+  noise = np.random.default_rng(0).normal(0, 0.2, (44_100 * 12, 2))
+  noise[44_100:] *= 1e-4
+  _write(path, noise, 44_100)
+  return path
+
+
+@pytest.mark.parametrize(
+  "before",
+  [b"", b"ID3\x03\0\0\0\x12\x7f\x74" + b"\xff\xfb\x90\x64" * 77_821],
+  ids=["bare", "picture"],
+)
+@pytest.mark.parametrize("after", [b"", b"TAG" + b" " * 125])
+def test_an_mp3_that_does_not_state_its_length_is_read_to_its_end(
+  tmp_path, before, after
+):
+  whole = _quiet_after_a_loud_start(tmp_path / "whole.mp3")
+  path = tmp_path / "a.mp3"
+  path.write_bytes(before + _without_its_length(whole) + after)
+  assert abs(soundfile.info(path).duration - 12.0) > 2.0  # A guess.
+
+  decoded = decode.decode(str(path))
+
+  assert decoded.duration_s == pytest.approx(12.0, abs=0.1)
+  assert not decoded.truncated
+  of_bytes = decode.decode_bytes(path.read_bytes(), name="a")
+  np.testing.assert_array_equal(of_bytes.waveform, decoded.waveform)
+  start = decode.decode(str(path), max_s=2.5)
+  np.testing.assert_allclose(
+    start.waveform[:39_000], decoded.waveform[:39_000], atol=1e-6
+  )
+
+
+def test_an_mp3_without_its_length_that_was_cut_is_kept_and_flagged(tmp_path):
+  whole = _quiet_after_a_loud_start(tmp_path / "whole.mp3")
+  content = _without_its_length(whole)
+  path = tmp_path / "a.mp3"
+  path.write_bytes(content[: len(content) // 2 + 100])
+  decoded = decode.decode(str(path))
+  assert decoded.truncated
+  assert 1.0 < decoded.duration_s < 11.0
+
+
+def test_files_and_pipes_are_closed(tmp_path):
+  whole = _quiet_after_a_loud_start(tmp_path / "whole.mp3")
+  path = tmp_path / "a.mp3"
+  path.write_bytes(_without_its_length(whole))
+  (tmp_path / "text.mp3").write_bytes(b"no audio at all" * 90)
+
+  def num_open() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+  before, threads = num_open(), threading.active_count()
+  for _ in range(3):
+    decode.decode(str(path), max_s=0.5)
+    decode.decode(str(whole))
+    with pytest.raises(errors.AudioError):
+      decode.decode(str(tmp_path / "text.mp3"))
+  assert num_open() == before
+  assert threading.active_count() == threads
