@@ -11,8 +11,14 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 from urllib import parse
 
-import starlette.requests
-from starlette import applications, exceptions, middleware, responses, routing
+from starlette import (
+  applications,
+  exceptions,
+  middleware,
+  requests,
+  responses,
+  routing,
+)
 from starlette.concurrency import run_in_threadpool
 
 from music_embed.core import errors
@@ -23,7 +29,7 @@ from music_embed.serving import (
   uploads,
 )
 
-Request = starlette.requests.Request
+Request = requests.Request
 Response = responses.Response
 
 MOST_BYTES = 64 << 20
@@ -79,6 +85,7 @@ def application(
     exception_handlers={
       errors.MusicEmbedError: _failed,
       exceptions.HTTPException: _refused,
+      requests.ClientDisconnect: _gone,
       500: _broken,
     },
   )
@@ -286,6 +293,10 @@ def _refused(request: Request, error: Exception) -> Response:
   answer = _error(error.status_code, error.detail)
   answer.headers.update(error.headers or {})
   return answer
+
+
+def _gone(request: Request, error: Exception) -> Response:
+  return _error(400, "the file did not come whole")  # Nobody listens any more.
 
 
 def _broken(request: Request, error: Exception) -> Response:
