@@ -1,7 +1,15 @@
-"""Exports a trained network as a SavedModel: waveform to embeddings, labels.
+"""Exports a trained network: waveform in, embeddings and labels out.
 
   launch/export.py --model=demo/runs/label --dataset=demo/dataset \
     --output=demo/export
+
+writes a SavedModel and its model card; for phones, browsers and servers
+without TensorFlow also TFLite and ONNX, each compared with the SavedModel on
+sounds of yours:
+
+  launch/export.py --model=demo/runs/label --dataset=demo/dataset \
+    --output=demo/export_all --formats=saved_model,tflite,tflite_int8,onnx \
+    --check_audio=demo/corpus/audio --report=demo/report.json
 """
 
 from __future__ import annotations
@@ -19,6 +27,20 @@ _DATASET = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string(
   "output", None, "Directory to write the SavedModel to.", required=True
 )
+_CHECK_AUDIO = flags.DEFINE_multi_string(
+  "check_audio",
+  [],
+  "File or folder of sound on which formats are compared with the SavedModel;"
+  " repeatable. Without any: some seconds of synthesised sound.",
+)
+_FORMATS = flags.DEFINE_list(
+  "formats",
+  ["saved_model"],
+  "What to write: saved_model, in any case, and tflite, tflite_int8, onnx.",
+)
+_LICENSE = flags.DEFINE_string(
+  "license", "not stated", "Licence of the weights, for the model card."
+)
 _OVERWRITE = flags.DEFINE_bool(
   "overwrite", False, "Replace an earlier export in --output."
 )
@@ -28,6 +50,12 @@ _READ_OUT = flags.DEFINE_multi_enum(
   ["raw", "z_scored", "predicted_cf"],
   "What `embed` gives besides the plain mean embedding; repeatable. Without"
   " any: what a CF head predicts, where there is one.",
+)
+_REPORT = flags.DEFINE_string(
+  "report",
+  None,
+  "report.json of launch/evaluate.py whose figures the model card states;"
+  " without one, those of the run's own validation.",
 )
 _TOP_K = flags.DEFINE_integer(
   "top_k", 10, "Labels that the signature `label` returns."
@@ -45,6 +73,10 @@ def main() -> None:
       output=_OUTPUT.value,
       read_outs=_READ_OUT.value,
       top_k=_TOP_K.value,
+      formats=_FORMATS.value,
+      check_audio=_CHECK_AUDIO.value,
+      report=_REPORT.value,
+      license=_LICENSE.value,
       overwrite=_OVERWRITE.value,
     )
   )

@@ -1,14 +1,36 @@
-"""What lies beside a SavedModel: `model.json` and a README for people."""
+"""The machine's card of an export: `model.json`."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from music_embed.core import types
 from music_embed.data.records import label_names as label_names_lib
 
 FORMAT = "music_embed.saved_model/2"
+_FAMILY = "music_embed.saved_model/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What is known of a network besides what it is, all JSON values.
+
+  Nothing here names a path, a file or a person.
+
+  Attributes:
+    license: of the weights, as their maker puts it.
+    data: counts of the data that it was trained on; None where unknown.
+    training: stages, the first one first; empty where unknown.
+    measured: figures, and what they are of; None where nothing was measured.
+  """
+
+  license: str = "not stated"
+  data: Mapping[str, Any] | None = None
+  training: Sequence[Mapping[str, Any]] = ()
+  measured: Mapping[str, Any] | None = None
 
 
 def card(
@@ -22,6 +44,8 @@ def card(
   num_factors: int = 0,
   is_z_scored: bool = False,
   network: dict[str, Any] | None = None,
+  num_parameters: Mapping[str, int] | None = None,
+  facts: Facts | None = None,
 ) -> dict[str, Any]:
   """The contents of `model.json`.
 
@@ -36,10 +60,13 @@ def card(
     is_z_scored: whether the z-scored embedding is given.
     network: how the network is made again (`export.network`); None where it
       cannot be.
+    num_parameters: by part of the network.
+    facts: what else is known of it.
 
   Returns:
-    JSON-serialisable values.
+    JSON-serialisable values; `saved_model` adds what it checked and made.
   """
+  facts = facts or Facts()
   num_labels = 0 if label_names is None else len(label_names.labels)
   return {
     "format": FORMAT,
@@ -50,10 +77,43 @@ def card(
     "read_outs": _read_outs(num_factors, is_z_scored),
     "num_labels": num_labels,
     "labels_sha256": _labels_sha256(label_names),
+    "labels": _labels(label_names),
     "top_k": top_k,
+    "parameters": dict(num_parameters or {}),
+    "license": facts.license,
+    "data": facts.data and dict(facts.data),
+    "training": [dict(stage) for stage in facts.training],
+    "measured": facts.measured and dict(facts.measured),
     "signatures": {
       **_signatures(dim, top_k, num_factors, is_z_scored),
       **_vector_signatures(dim, front_end, num_labels > 0, has_label_vectors),
+    },
+  }
+
+
+def is_card(values: Any) -> bool:
+  """Whether something is the card of an export, of any version."""
+  found = values.get("format") if isinstance(values, dict) else None
+  return isinstance(found, str) and found.startswith(_FAMILY)
+
+
+def same(found: Any, card: dict[str, Any]) -> bool:
+  """Whether an export that is there is the one that would be written.
+
+  Args:
+    found: contents of its `model.json`.
+    card: of the export to write, its formats not yet made.
+  """
+  return is_card(found) and _asked_for(found) == _asked_for(card)
+
+
+def _asked_for(card: dict[str, Any]) -> dict[str, Any]:
+  """What of a card does not depend on how its formats came out."""
+  checked_on = card.get("checked_on") or {}
+  return {k: v for k, v in card.items() if k != "made_with"} | {
+    "formats": sorted(card.get("formats") or ()),
+    "checked_on": {
+      k: checked_on.get(k) for k in ("kind", "recordings", "seconds")
     },
   }
 
@@ -63,6 +123,17 @@ def _labels_sha256(names: label_names_lib.LabelNames | None) -> str | None:
   if names is None:
     return None
   return hashlib.sha256(names.table().encode()).hexdigest()
+
+
+def _labels(names: label_names_lib.LabelNames | None) -> dict[str, Any] | None:
+  """What the labels are; None without a label head."""
+  if names is None:
+    return None
+  return {
+    "labels": len(names.labels),
+    "terms": len(set(names.terms.tolist())),
+    "senses": int((names.clusters >= 0).sum()),
+  }
 
 
 def _read_outs(num_factors: int, is_z_scored: bool) -> dict[str, str]:
@@ -154,75 +225,3 @@ def _vector_signatures(
       "outputs": {"label_vectors": f"float32 [labels, {dim}], unit norm"},
     }
   return found
-
-
-def readme(values: dict[str, Any]) -> str:
-  """The README of an export, from its `model.json`."""
-  front_end = types.front_end_from_json(values["front_end"])
-  window_s = front_end.window_samples / front_end.sample_rate_hz
-  hop_s = (
-    front_end.window_rows * front_end.hop_samples / front_end.sample_rate_hz
-  )
-  lines = [
-    "# Music embeddings from a waveform",
-    "",
-    "A TensorFlow SavedModel; it needs no other code.",
-    "",
-    "```python",
-    "import tensorflow as tf",
-    'model = tf.saved_model.load("this/directory")',
-    'outputs = model.signatures["embed"](waveform=tf.constant(samples))',
-    "```",
-    "",
-    f"Input: mono, {front_end.sample_rate_hz:,} Hz, in [-1, 1].",
-    f"A window is {window_s:.3f} s long; windows follow one another every"
-    f" {hop_s:g} s, and the last one ends with the recording. A shorter"
-    " recording is filled up with silence.",
-    "Window embeddings have unit norm; a recording's embedding is their plain"
-    " mean. A label's score is the mean of the windows' posteriors.",
-    "With recordings of different lengths in one batch, use the `_padded`"
-    " signatures: samples from `num_samples` on are not looked at; rows past"
-    " `num_windows` are zero.",
-    *_read_out_lines(values["read_outs"]),
-    *_network_lines(values["network"]),
-    "",
-  ]
-  for name, signature in values["signatures"].items():
-    lines.append(f"## {name}")
-    lines.append("")
-    for direction in ("inputs", "outputs"):
-      for key, kind in signature[direction].items():
-        lines.append(f"- {direction[:-1]} `{key}`: {kind}")
-    lines.append("")
-  lines.append(
-    f"Fingerprint: `{values['fingerprint']}`. Compare embeddings of one"
-    " fingerprint only."
-  )
-  return "\n".join(lines) + "\n"
-
-
-def _network_lines(network: dict[str, Any] | None) -> list[str]:
-  """How to train the network on."""
-  if network is None:
-    return []
-  return [
-    "To train the network on: `network` in model.json names the classes of its"
-    " parts, their arguments, and their variables in `variables/variables`.",
-  ]
-
-
-def _read_out_lines(read_outs: dict[str, str]) -> list[str]:
-  """What stands beside the plain mean embedding."""
-  lines = []
-  if "z_scored" in read_outs:
-    lines.append(
-      "`z_scored_embedding`: the recording's embedding, each dimension by its"
-      " mean and deviation over the training part's recordings."
-    )
-  if "predicted_cf" in read_outs:
-    lines.append(
-      "`cf_vector`: the recording's vector in the factorised co-listen graph,"
-      " as predicted from its sound: compare by cosine; up to one factor that"
-      " all vectors share."
-    )
-  return lines

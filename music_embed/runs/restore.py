@@ -128,7 +128,7 @@ def dataset_of(
       another dataset, or no longer those that it was trained on.
     DataError: the senses are damaged.
   """
-  return _with_labels(workdir, data, _configured(workdir))
+  return _with_labels(workdir, data, configured(workdir))
 
 
 def _present(senses: str, workdir: str) -> str:
@@ -145,9 +145,9 @@ def _present(senses: str, workdir: str) -> str:
 
 
 def _with_labels(
-  workdir: str, data: prepared.PreparedDataset, configured: Mapping[str, Any]
+  workdir: str, data: prepared.PreparedDataset, arguments: Mapping[str, Any]
 ) -> prepared.PreparedDataset:
-  senses = configured.get("senses")
+  senses = arguments.get("senses")
   if senses is None or isinstance(data, sense_labels.RelabelledDataset):
     return data
   try:
@@ -158,8 +158,13 @@ def _with_labels(
   return relabelled
 
 
-def _configured(workdir: str) -> Mapping[str, Any]:
-  """Arguments of the call that trained a run, but those of the launcher."""
+def configured(workdir: str) -> Mapping[str, Any]:
+  """Arguments of the call that trained a run, but those of the launcher.
+
+  Raises:
+    ConfigError: the directory holds no run, or its configuration names what
+      is not there.
+  """
   from music_embed.runs import train  # Imports this module.
 
   with open(workdir_lib.config_path(workdir), encoding="utf-8") as file:
@@ -195,13 +200,13 @@ def untrained_embedder(
   Raises:
     ConfigError: the directory holds no run.
   """
-  configured = _configured(workdir)
-  embedder: embedder_lib.Embedder = configured["embedder"]
+  arguments = configured(workdir)
+  embedder: embedder_lib.Embedder = arguments["embedder"]
   if embedder.label_head is not None:
     embedder.label_head = embedder.label_head.unsharded()
   if embedder.cf_head is not None:
     embedder.cf_head.set_num_factors(_num_factors(workdir))
-  build(embedder, _with_labels(workdir, data, configured), seed=seed)
+  build(embedder, _with_labels(workdir, data, arguments), seed=seed)
   return embedder
 
 
