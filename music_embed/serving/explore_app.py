@@ -24,6 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from music_embed.core import errors
 from music_embed.serving import (
   explore_guard,
+  explore_query,
   explorer,
   page_files,
   uploads,
@@ -129,7 +130,7 @@ class _Server:
     return Response(content, media_type="application/octet-stream")
 
   def recordings(self, request: Request) -> Response:
-    rows = _rows(request, explorer.MOST_ASKED)
+    rows = explore_query.rows(request, explorer.MOST_ASKED)
     return _json(self._explored.recordings(rows))
 
   def search(self, request: Request) -> Response:
@@ -139,30 +140,30 @@ class _Server:
     return _json(
       self._explored.search(
         query,
-        k=_number(request, "k", 50, 1, explorer.MOST_HITS),
-        other_artists=_switch(request, "other_artists"),
+        k=explore_query.number(request, "k", 50, 1, explorer.MOST_HITS),
+        other_artists=explore_query.switch(request, "other_artists"),
       )
     )
 
   def neighbors(self, request: Request) -> Response:
     return _json(
       self._explored.neighbors(
-        _number(request, "row"),
-        k=_number(request, "k", 20, 1, explorer.MOST_HITS),
-        other_artists=_switch(request, "other_artists"),
+        explore_query.number(request, "row"),
+        k=explore_query.number(request, "k", 20, 1, explorer.MOST_HITS),
+        other_artists=explore_query.switch(request, "other_artists"),
       )
     )
 
   def path(self, request: Request) -> Response:
     rows = self._explored.path(
-      _number(request, "from"),
-      _number(request, "to"),
-      length=_number(request, "length", 12, 2, 100),
+      explore_query.number(request, "from"),
+      explore_query.number(request, "to"),
+      length=explore_query.number(request, "length", 12, 2, 100),
     )
     return _json({"rows": rows})
 
   def playlist(self, request: Request) -> Response:
-    rows = _rows(request, explorer.MOST_OF_A_PLAYLIST)
+    rows = explore_query.rows(request, explorer.MOST_OF_A_PLAYLIST)
     return Response(
       self._explored.playlist(rows),
       media_type="audio/x-mpegurl; charset=utf-8",
@@ -185,7 +186,7 @@ class _Server:
     name = request.headers.get("x-filename")
     if name is None:
       raise exceptions.HTTPException(400, "X-Filename: must name the file")
-    k = _number(request, "k", 50, 1, explorer.MOST_HITS)
+    k = explore_query.number(request, "k", 50, 1, explorer.MOST_HITS)
     name = uploads.shown_name(parse.unquote(name))
     async with self._received(request, uploads.suffix(name)) as path:
       vector = await run_in_threadpool(self._sounds.embed, path, name)
@@ -225,41 +226,6 @@ def audio_type(path: str) -> str:
   # Nothing of a catalogue may be taken for a page.
   is_media = guessed.startswith(("audio/", "video/"))
   return guessed if is_media else "application/octet-stream"
-
-
-def _number(
-  request: Request,
-  name: str,
-  default: int | None = None,
-  least: int = 0,
-  most: int = 1 << 62,
-) -> int:
-  """A whole number of the query; raises 400."""
-  text = request.query_params.get(name)
-  if text is None and default is not None:
-    return default
-  if text is None or not text.isdecimal() or len(text) > 18:
-    raise exceptions.HTTPException(400, f"{name}: must be a whole number")
-  if not least <= int(text) <= most:
-    raise exceptions.HTTPException(
-      400, f"{name}={int(text)}: must be {least} to {most}"
-    )
-  return int(text)
-
-
-def _rows(request: Request, most: int) -> list[int]:
-  """Rows of the query, `rows=3,1,2`; raises 400."""
-  texts = request.query_params.get("rows", "").split(",")
-  if len(texts) > most:
-    raise exceptions.HTTPException(400, f"rows: at most {most} at once")
-  if not all(text.isdecimal() and len(text) <= 18 for text in texts):
-    raise exceptions.HTTPException(400, "rows: must be numbers such as 1,2,3")
-  return [int(text) for text in texts]
-
-
-def _switch(request: Request, name: str) -> bool:
-  """A switch of the query, 0 or 1; raises 400."""
-  return bool(_number(request, name, 0, 0, 1))
 
 
 def _too_large() -> exceptions.HTTPException:
