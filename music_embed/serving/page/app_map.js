@@ -88,7 +88,9 @@
       const fresh = camera.width === 1;
       const zoomed = camera.scale / camera.whole;
       Object.assign(camera, { width, height });
-      camera.below = app.byId("legend").offsetHeight + 14;
+      const narrow = width < 500;
+      camera.above = narrow ? app.byId("masthead").offsetHeight + 14 : 30;
+      camera.below = app.byId("legend").offsetHeight + (narrow ? 0 : 14);
       if (fresh) Object.assign(camera, camera.home);
       camera.scale = camera.whole * (fresh ? 1 : zoomed);
       this.cloud.resize(width, height);

@@ -5,11 +5,12 @@
   const app = window.MusicMap;
   const CELLS = 24;
 
-  /** Where a class is densest: the middle of its fullest cell. */
+  /** Where a class is densest: the middle of its fullest cells, their height. */
   const densest = (points, position) => {
     const counts = new Float64Array(CELLS * CELLS);
     const sumX = new Float64Array(CELLS * CELLS);
     const sumY = new Float64Array(CELLS * CELLS);
+    const sumSquares = new Float64Array(CELLS * CELLS);
     const cell = (value) =>
       Math.min(CELLS - 1, Math.max(0, Math.floor(((value + 1) / 2) * CELLS)));
     points.classes.forEach((of, row) => {
@@ -18,6 +19,7 @@
       counts[at] += 1;
       sumX[at] += points.x[row];
       sumY[at] += points.y[row];
+      sumSquares[at] += points.y[row] ** 2;
     });
     const around = (array, at) => {
       let sum = 0;
@@ -38,9 +40,10 @@
       if (around(counts, at) > around(counts, best)) best = at;
     }
     const total = around(counts, best);
-    return total
-      ? { x: around(sumX, best) / total, y: around(sumY, best) / total }
-      : null;
+    if (!total) return null;
+    const [x, y] = [around(sumX, best) / total, around(sumY, best) / total];
+    const squares = around(sumSquares, best) / total;
+    return { x, y, spread: Math.sqrt(Math.max(0, squares - y * y)) };
   };
 
   app.Overlay = class {
@@ -161,7 +164,9 @@
       for (const { label, position, at } of this.names) {
         if (only !== null && only !== position) continue;
         const [left, middle] = camera.toScreen(at.x, at.y);
-        const top = middle - 17; // Above the densest spot, not on it.
+        // Above the densest spot, not on it.
+        const spread = 2 * at.spread * camera.scale * (camera.height / 2);
+        const top = middle - 9 - Math.min(34, Math.max(8, spread));
         const half = context.measureText(label).width / 2 + 6;
         const box = [left - half, top - 12, left + half, top + 12];
         const covers = (other) =>

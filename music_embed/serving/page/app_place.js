@@ -56,18 +56,22 @@
   app.Camera = class {
     constructor() {
       Object.assign(this, { scale: 1, x: 0, y: 0, width: 1, height: 1 });
-      this.below = 0; // Pixels that the legend covers.
+      this.above = 0; // Pixels that the heading covers,
+      this.below = 0; // and the legend.
     }
 
     /** The scale at which everything is seen. */
     get whole() {
-      const free = Math.max(this.height - this.below, this.height / 2);
-      return (0.93 * Math.min(this.width, free)) / this.height;
+      const free = Math.max(
+        this.height - this.above - this.below,
+        this.height / 2,
+      );
+      return (0.95 * Math.min(this.width, free)) / this.height;
     }
 
     /** What shows everything, in the middle of what nothing covers. */
     get home() {
-      return { scale: this.whole, x: 0, y: this.below / this.height };
+      return { scale: this.whole, x: 0, y: (this.below - this.above) / this.height };
     }
 
     toScreen(x, y) {

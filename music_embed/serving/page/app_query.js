@@ -38,7 +38,9 @@
     for (let end = last; end > 0; end -= 1) {
       const run = rest.slice(0, end).map((piece) => piece.text).join(" ");
       const found = find(run, prefix);
-      if (found) return { part: { ...found, sign }, used: end };
+      if (found) {
+        return { part: { ...found, text: prefix + run, sign }, used: end };
+      }
     }
     throw new Error(`"${text}": no word of the model and no recording's id`);
   };

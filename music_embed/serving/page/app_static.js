@@ -8,19 +8,49 @@
 
   const CANDIDATES = 24; // Recordings looked at around each stop of a path.
 
-  const bytes = (base64) =>
-    Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-
-  const vectors = ({ scale, int8 }, dim) => {
-    const integers = new Int8Array(bytes(int8).buffer);
-    const values = Float32Array.from(integers, (value) => value * scale);
-    for (let at = 0; at < values.length; at += dim) {
-      const row = values.subarray(at, at + dim);
-      const norm = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) || 1;
-      row.forEach((value, index) => (row[index] = value / norm));
-    }
-    return values;
+  const bytes = (base64) => {
+    const text = atob(base64);
+    const found = new Uint8Array(text.length);
+    for (let at = 0; at < text.length; at += 1) found[at] = text.charCodeAt(at);
+    return found;
   };
+
+  /** Rows of int8 as they came, and what makes each of unit norm. */
+  class Vectors {
+    constructor({ int8 }, dim) {
+      this.dim = dim;
+      this.integers = new Int8Array(bytes(int8).buffer);
+      this.size = this.integers.length / dim;
+      this.inverse = new Float32Array(this.size);
+      for (let row = 0; row < this.size; row += 1) {
+        let squares = 0;
+        for (let at = row * dim; at < (row + 1) * dim; at += 1) {
+          squares += this.integers[at] ** 2;
+        }
+        this.inverse[row] = squares ? 1 / Math.sqrt(squares) : 0;
+      }
+    }
+
+    /** A row as float32 [dim], of unit norm. */
+    row(row) {
+      const integers = this.integers.subarray(row * this.dim, (row + 1) * this.dim);
+      return Float32Array.from(integers).map((value) => value * this.inverse[row]);
+    }
+
+    /** Cosines of all rows with a vector of unit norm. */
+    cosines(vector) {
+      const { dim, integers, inverse } = this;
+      const found = new Float32Array(this.size);
+      for (let row = 0, at = 0; row < this.size; row += 1) {
+        let sum = 0;
+        for (let index = 0; index < dim; index += 1, at += 1) {
+          sum += integers[at] * vector[index];
+        }
+        found[row] = sum * inverse[row];
+      }
+      return found;
+    }
+  }
 
   app.Static = class {
     constructor(data) {
@@ -41,28 +71,20 @@
       return rows.map((row) => this.data.recordings[row]);
     }
 
+    /** Unpacked when first asked for: the map is there before. */
     get vectors() {
-      this.unpacked ||= vectors(this.data.vectors, this.dim);
+      this.unpacked ||= new Vectors(this.data.vectors, this.dim);
       return this.unpacked;
     }
 
-    vector(row) {
-      return this.vectors.subarray(row * this.dim, (row + 1) * this.dim);
+    get words() {
+      this.unpackedWords ||= new Vectors(this.data.words, this.dim);
+      return this.unpackedWords;
     }
 
-    /** Cosines of all recordings with a vector. */
-    cosines(vector) {
-      const all = this.vectors;
-      const found = new Float32Array(this.size);
-      for (let row = 0; row < this.size; row += 1) {
-        let sum = 0;
-        const at = row * this.dim;
-        for (let index = 0; index < this.dim; index += 1) {
-          sum += all[at + index] * vector[index];
-        }
-        found[row] = sum;
-      }
-      return found;
+    /** Cosines of all recordings with one. */
+    near(row) {
+      return this.vectors.cosines(this.vectors.row(row));
     }
 
     /** The nearest rows by scores, without those left out. */
@@ -119,12 +141,11 @@
 
     async search(query, { k, otherArtists }) {
       const parts = app.parse(query, (text, prefix) => this.find(text, prefix));
-      this.wordVectors ||= this.data.words && vectors(this.data.words, this.dim);
       const scored = parts.map((part) => this.scored(part));
       const total = new Float32Array(this.size);
       scored.forEach(({ scores }, at) => {
         const weight = parts[at].sign / parts.length;
-        scores.forEach((score, row) => (total[row] += weight * score));
+        for (let row = 0; row < this.size; row += 1) total[row] += weight * scores[row];
       });
       const rows = parts.filter(({ kind }) => kind === "recording").map(({ row }) => row);
       const via = (row) =>
@@ -144,25 +165,24 @@
     /** Scores of all recordings for one part; a term's by its best sense. */
     scored(part) {
       if (part.kind === "recording") {
-        return { scores: this.cosines(this.vector(part.row)), which: null };
+        return { scores: this.near(part.row), which: null };
       }
       const scores = new Float32Array(this.size).fill(-Infinity);
       const which = new Uint16Array(this.size);
       part.at.forEach((index, sense) => {
-        const from = index * this.dim;
-        const vector = this.wordVectors.subarray(from, from + this.dim);
-        this.cosines(vector).forEach((score, row) => {
-          if (score <= scores[row]) return;
-          scores[row] = score;
+        const found = this.vectors.cosines(this.words.row(index));
+        for (let row = 0; row < this.size; row += 1) {
+          if (found[row] <= scores[row]) continue;
+          scores[row] = found[row];
           which[row] = sense;
-        });
+        }
       });
       return { scores, which };
     }
 
     async neighbors(row, { k, otherArtists }) {
       const leaveOut = this.without([row], otherArtists);
-      const hits = this.best(this.cosines(this.vector(row)), k, leaveOut);
+      const hits = this.best(this.near(row), k, leaveOut);
       const text = this.data.recordings[row].id;
       return { query: text, understood: [{ text, kind: "recording", sign: 1, labels: [] }], hits };
     }
@@ -171,14 +191,14 @@
     async path(from, to, { length }) {
       const leaveOut = (row) => row === from || row === to;
       if (from === to) {
-        const near = this.best(this.cosines(this.vector(from)), length - 1, leaveOut);
+        const near = this.best(this.near(from), length - 1, leaveOut);
         return [from, ...near.map(({ row }) => row)];
       }
       const rows = app.way(
-        [this.vector(from), this.vector(to)],
+        [this.vectors.row(from), this.vectors.row(to)],
         length - 2,
-        (point) => this.best(this.cosines(point), CANDIDATES, leaveOut),
-        (row) => this.vector(row),
+        (point) => this.best(this.vectors.cosines(point), CANDIDATES, leaveOut),
+        (row) => this.vectors.row(row),
       );
       return [from, ...rows, to];
     }
