@@ -105,6 +105,7 @@ def _tflite(function: Any, model: embedder.Embedder, *, is_int8: bool) -> bytes:
 
 def _onnx(function: Any) -> bytes:
   """An ONNX file of standard operations only."""
+  import onnx
   import tf2onnx
 
   model, _ = tf2onnx.convert.from_function(
@@ -114,6 +115,7 @@ def _onnx(function: Any) -> bytes:
     if node.op_type == "Loop":
       _see_constants(node, {value.name for value in model.graph.initializer})
   model.graph.name = one_recording.SIGNATURE
+  onnx.checker.check_model(model)  # tf2onnx leaves what it cannot convert.
   return bytes(model.SerializeToString())
 
 
