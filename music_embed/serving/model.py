@@ -153,6 +153,8 @@ class Model(network.Network):
       AudioError, ConfigError: as `embed` and `label_embeddings`.
     """
     names = self.required_label_names()
+    if top < 1:
+      raise errors.ConfigError(f"top={top}: must be at least 1")
     several, streams = self._streams(source, sample_rate_hz)
     found = []
     for _, vectors in batches.by_recording(self._parts(streams)):

@@ -71,6 +71,9 @@ class Network:
   def embed_log_mel(self, windows: Array) -> Array:
     """Embeds windows that passed the front end.
 
+    In multiples of `BATCH_WINDOWS` a window's vector is the same to the last
+    bit whatever the others are; in smaller batches up to rounding.
+
     Args:
       windows: float32 [windows, frames, bins], any number of them.
 
@@ -79,7 +82,7 @@ class Network:
     """
     parts = [np.zeros((0, self.dim), np.float32)]
     for start in range(0, len(windows), BATCH_WINDOWS):
-      batch = windows[start : start + BATCH_WINDOWS]
+      batch = np.asarray(windows[start : start + BATCH_WINDOWS], np.float32)
       outputs = self._call("embed_log_mel", log_mel=batch)
       parts.append(outputs["window_embeddings"])
     return np.concatenate(parts)

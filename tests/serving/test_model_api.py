@@ -47,6 +47,20 @@ def test_windows_are_embedded_alike_whatever_their_number(model, num_windows):
     )
 
 
+def test_in_full_batches_a_vector_is_the_same_beside_any_others(model):
+  windows = _log_mels(128)
+  vectors = model.embed_log_mel(windows)
+  order = np.random.default_rng(1).permutation(128)
+  np.testing.assert_array_equal(
+    model.embed_log_mel(windows[order]), vectors[order]
+  )
+  beside_silence = windows[:64].copy()
+  beside_silence[10:] = 0
+  np.testing.assert_array_equal(
+    model.embed_log_mel(beside_silence)[:10], vectors[:10]
+  )
+
+
 def test_labels_of_stored_vectors_are_rows_of_the_labels_names(model):
   vectors = model.embed_log_mel(_log_mels(5))
   rows, scores = model.label_embeddings(vectors, [0, 0, 0, 1, 1], top=9)
