@@ -149,12 +149,14 @@ def _data(
     lines.append("Not stated.")
   else:
     splits = ", ".join(f"{n:,} {name}" for name, n in data["splits"].items())
-    lines += [
-      f"- Recordings: {data['recordings']:,}, {data['hours']:,g} hours"
-      f" ({splits}; split by {data['split_by']}).",
-      f"- Co-listen edges: {data['edges']:,}.",
-      f"- Fingerprint of the data: `{data['fingerprint']}`.",
-    ]
+    hours = "" if data["hours"] is None else f", {data['hours']:,g} hours"
+    lines.append(
+      f"- Recordings: {data['recordings']:,}{hours} ({splits}; split by"
+      f" {data['split_by']})."
+    )
+    if data["edges"] is not None:
+      lines.append(f"- Co-listen edges: {data['edges']:,}.")
+    lines.append(f"- Fingerprint of the data: `{data['fingerprint']}`.")
   if labels is not None:
     kinds = f"{labels['terms']:,} terms"
     if labels["senses"]:

@@ -29,8 +29,10 @@ def data(dataset: prepared.PreparedDataset) -> dict[str, Any]:
   return {
     "fingerprint": dataset.fingerprint,
     "recordings": sum(manifest.splits.values()),
-    "hours": round(counts.get("audio_s", 0) / 3600, 1),
-    "edges": counts.get("edges", 0),
+    "hours": round(counts["audio_s"] / 3600, 2)
+    if "audio_s" in counts
+    else None,
+    "edges": counts.get("edges"),
     "splits": {name: manifest.splits[name] for name in types.SPLITS},
     "split_by": splits.get("by", "recording"),
   }
