@@ -55,7 +55,8 @@ class Part:
     kind: what it turned out to be.
     name: of the term, label or recording; a file's path.
     sign: 1, or -1 for what is not wanted.
-    labels: rows of a term's or label's vectors, by falling frequency.
+    labels: rows of a term's or label's vectors, by falling frequency; without
+      the term's rare senses.
     row: of a recording, or of a file that is in the index.
   """
 
@@ -171,9 +172,9 @@ def _word(
 ) -> Part | None:
   names = index.label_names
   found = None if names is None else names.find(name)
-  if found is None:
+  if names is None or found is None:
     return None
-  labels = tuple(int(label) for label in found.labels)
+  labels = tuple(int(label) for label in names.without_rare(found.labels))
   return Part(text, found.kind, found.name, sign, labels=labels)
 
 

@@ -110,12 +110,17 @@ def _frequent(explored: explorer.Explorer) -> npt.NDArray[np.int64]:
 def _words(
   explored: explorer.Explorer, kept: npt.NDArray[np.int64]
 ) -> tuple[list[str], list[str]]:
-  """Labels, and of each its term."""
+  """Labels, and of each the term that it is searched for by, "" if rare."""
   names = explored.index.label_names
   if names is None:
     return [], []
-  labels = [names.labels[row] for row in kept]
-  return labels, [names.term_names[names.terms[row]] for row in kept]
+  labels, terms = [], []
+  for row in kept:
+    term = names.terms[row]
+    is_rare = row not in names.without_rare(names.labels_of(term))
+    labels.append(names.labels[row])
+    terms.append("" if is_rare else names.term_names[term])
+  return labels, terms
 
 
 def _small(vectors: npt.NDArray[np.float32]) -> dict[str, Any]:

@@ -39,6 +39,19 @@ def test_a_table_gives_back_what_was_written(tmp_path: pathlib.Path):
   ]
 
 
+def test_rare_senses_are_left_to_those_who_name_them():
+  names = _names()
+  labels = names.labels_of(1)
+  assert names.counts[labels].tolist() == [40, 5, 4]
+  assert [names.labels[i] for i in names.without_rare(labels)] == ["12_bebop"]
+  assert names.without_rare(labels[1:]).tolist() == labels[1:].tolist()
+
+
+def test_labels_of_unknown_frequency_are_all_kept():
+  names = label_names.LabelNames.plain(["a", "b"])
+  assert names.without_rare(np.array([1, 0])).tolist() == [1, 0]
+
+
 def test_a_term_without_labels_has_none():
   names = label_names.LabelNames(
     labels=["a"],

@@ -29,6 +29,11 @@ _HEADER = ["label", "term", "cluster", "recordings"]
 _MAX_COMPARED = 50_000
 """Terms, the most frequent ones, among which a misspelt one is looked for."""
 
+_RARE_SHARE = 0.3
+"""Of the recordings of a term's most frequent sense. Rarer senses are the least
+certain ones: on synthetic worlds they spoiled what a search for the term found.
+"""
+
 _SENSE = re.compile(r"\d+_(.+)", re.DOTALL)
 
 
@@ -79,6 +84,18 @@ class LabelNames:
     """A term's senses and plain label, by falling frequency."""
     start, end = self._term_bounds[term : term + 2]
     return self._by_term[start:end]
+
+  def without_rare(self, labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The labels of a term that a search for the term goes by.
+
+    Args:
+      labels: of `labels_of` or `find`.
+
+    Returns:
+      Those with at least .3 of the recordings of the most frequent one.
+    """
+    counts = np.asarray(self.counts)[labels]
+    return labels[counts >= _RARE_SHARE * counts.max(initial=0)]
 
   @functools.cached_property
   def _by_term(self) -> npt.NDArray[Any]:
