@@ -18,8 +18,6 @@ from music_embed.serving import (
   model,
 )
 
-_LOCK = ".embed.lock"
-
 
 def embed(
   *,
@@ -79,7 +77,7 @@ def embed(
   listing = inputs.find(audio)
   _say_listing(listing)
   files.make_dirs(output)
-  with files.exclusive(files.join(output, _LOCK), output):
+  with files.exclusive(files.join(output, embed_plan.LOCK_FILE), output):
     state = embed_plan.read(output, maker)
     plan = embed_plan.plan(
       state, listing, prune=prune, retry_rejected=retry_rejected

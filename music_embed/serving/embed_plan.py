@@ -10,6 +10,9 @@ from music_embed.core import errors, files
 from music_embed.data.records import embedded, embedding_folder, embedding_parts
 from music_embed.serving import inputs as inputs_lib
 
+LOCK_FILE = ".embed.lock"
+"""Held while a folder is written; tells later that it is one of ours."""
+
 _PART_FILES = 256
 _PART_BYTES = 1 << 30
 
@@ -80,7 +83,7 @@ def read(directory: str, maker: embedded.Maker) -> State:
       model or with other options.
     DataError: a part is damaged.
   """
-  files.remove_leftovers(directory)
+  embedding_parts.remove_leftovers(directory)
   folder = None
   if os.path.exists(files.join(directory, embedding_folder.SUMMARY_FILE)):
     folder = embedding_folder.EmbeddingFolder.open(directory)
@@ -104,12 +107,13 @@ def require_ours(directory: str) -> None:
     if os.path.lexists(directory):
       raise errors.ConfigError(f"--output={directory}: is not a folder")
     return
-  ours = embedding_parts.numbers(directory)
-  names = [name for name in os.listdir(directory) if not name.startswith(".")]
-  summary = files.join(directory, embedding_folder.SUMMARY_FILE)
-  if names and not ours and not os.path.exists(summary):
+  names = sorted(n for n in os.listdir(directory) if not n.startswith("."))
+  ours = (LOCK_FILE, embedding_folder.SUMMARY_FILE)
+  if names and not any(
+    os.path.exists(files.join(directory, name)) for name in ours
+  ):
     raise errors.ConfigError(
-      f"--output={directory}: holds something else ({sorted(names)[0]}): name"
+      f"--output={directory}: holds something else ({names[0]}): name"
       " an empty or a new folder"
     )
 

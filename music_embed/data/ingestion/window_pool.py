@@ -29,6 +29,11 @@ _ATTEMPTS = 2
 _QUEUE = 2
 """Files of a worker: the next one waits there while an answer travels."""
 
+_STARTS = 3
+"""Workers that may end before they are ready, one after the other, where one
+could start before: they may have been killed. A first one is not tried again.
+"""
+
 _LONGEST_POLL_S = 2.0
 
 
@@ -115,6 +120,8 @@ class WindowPool:
     )
     self._workers: list[_Worker] = []
     self._retries: list[_Task] = []
+    self._has_started = False
+    self._num_failed_starts = 0
     self._counted_at = time.monotonic()
 
   def __enter__(self) -> WindowPool:
@@ -195,6 +202,7 @@ class WindowPool:
   def _receive(self, process: _Worker) -> window_events.Event | None:
     message = process.receive()
     if not message:
+      self._has_started, self._num_failed_starts = True, 0
       return None
     task = process.tasks[0]
     if "opened" in message:
@@ -246,11 +254,13 @@ class WindowPool:
     self._workers.remove(process)
     end = process.end(kill=kill)
     if not process.ready:
+      self._num_failed_starts += 1
+    if self._num_failed_starts == (_STARTS if self._has_started else 1):
       raise RuntimeError(
         f"a decoding worker could not start ({end}); its own message is above"
       )
     event = None
-    if process.tasks:
+    if process.tasks and process.ready:
       task = process.tasks[0]
       task.attempts += 1
       if kill or task.attempts == _ATTEMPTS:

@@ -24,7 +24,7 @@ from music_embed.data.records import embedded
 
 FORMAT = "music_embed.embeddings/1"
 _KEY = b"music_embed"
-_NAME = re.compile(r"recordings-(\d{5,})\.parquet")
+_NAME = re.compile(r"(recordings|windows)-(\d{5,})\.parquet")
 
 
 def recordings_file(number: int) -> str:
@@ -39,8 +39,23 @@ def windows_file(number: int) -> str:
 
 def numbers(directory: str) -> list[int]:
   """Numbers of the whole parts that lie in a folder, ascending."""
-  found = map(_NAME.fullmatch, os.listdir(directory))
-  return sorted(int(match[1]) for match in found if match)
+  return sorted(_numbers(directory)["recordings"])
+
+
+def remove_leftovers(directory: str) -> None:
+  """Deletes what calls that were killed have left half written or deleted."""
+  files.remove_leftovers(directory)
+  found = _numbers(directory)
+  for number in found["windows"] - found["recordings"]:
+    os.unlink(files.join(directory, windows_file(number)))
+
+
+def _numbers(directory: str) -> dict[str, set[int]]:
+  found: dict[str, set[int]] = {"recordings": set(), "windows": set()}
+  for match in map(_NAME.fullmatch, os.listdir(directory)):
+    if match:
+      found[match[1]].add(int(match[2]))
+  return found
 
 
 def write(
