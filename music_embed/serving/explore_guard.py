@@ -14,7 +14,7 @@ from starlette import datastructures, responses, types
 _HEADERS = {
   "content-security-policy": (
     "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self';"
-    " img-src 'self' data:; media-src 'self' blob:; connect-src 'self';"
+    " img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self';"
     " worker-src 'self' blob:; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
   ),
