@@ -22,9 +22,18 @@ RECALL = 0.995
 
 _SEED = 17
 _BLOCK = 1 << 16
-_K = 10
+_QUERIES = 256
+"""Whose candidates are compared at a time."""
+_FACTORS = (4, 8, 16, 64)
+"""Candidates for each recording that is asked for."""
+_STANDSTILL = 5e-4
+"""Recall that a larger breadth must add, or more candidates are taken."""
 _EQUAL = 1e-6
 """Cosines that differ by less are equal."""
+
+
+class TooInexactError(errors.DataError):
+  """An approximate finder does not find enough of these vectors."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,26 +133,45 @@ class Tuned:
   """What a finder needs to find enough.
 
   Attributes:
-    breadth: lists to look into, or candidates of a walk.
+    breadth: lists to look into, or recordings that a walk keeps in view.
+    factor: candidates for each recording that is asked for.
     recall_at_10: by kind of query.
   """
 
   breadth: int
+  factor: int
   recall_at_10: Mapping[str, float]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+  """Queries whose answers are known.
+
+  Attributes:
+    vectors: float32 [n, dim], unit norm.
+    own: int64 [n], rows that are no answers; -1 for none.
+    least: float32 [n], cosine of the last recording that is to be found.
+    wanted: recordings of each.
+  """
+
+  vectors: Array
+  own: Array
+  least: Array
+  wanted: int
+
+
 def tuned(
-  make: Callable[[int], finders.Finder],
+  make: Callable[[int, int], finders.Finder],
   vectors: Array,
   words: Array | None,
   *,
   most: int,
   options: Options,
 ) -> Tuned:
-  """The least breadth with which a finder finds enough.
+  """The fewest candidates, and the least breadth, that find enough.
 
   Args:
-    make: a finder of a breadth.
+    make: a finder of a breadth and a factor.
     vectors: float32 [size, dim], unit norm; a sample of them is asked for
       their nearest others.
     words: float32 [words, dim], unit norm; a sample of them is asked for.
@@ -151,31 +179,32 @@ def tuned(
     options: how many of each are asked.
 
   Returns:
-    A breadth of 1, 2, 3, 4, 6, 8, 12 ... and what it finds.
+    A breadth of 1, 2, 3, 4, 6, 8, 12 ... and what is found with it.
 
   Raises:
-    DataError: even the largest does not find enough.
+    TooInexactError: even the largest does not find enough.
   """
-  asked = {"recordings": _sample(len(vectors), options.queries)}
-  queries = {"recordings": vectors[asked["recordings"]]}
+  rows = _sample(len(vectors), options.queries)
+  asked = {"recordings": _asked(vectors, vectors[rows], rows)}
   if words is not None and len(words):
-    queries["words"] = words[_sample(len(words), options.queries)]
-  least = {
-    kind: _exact(vectors, some, asked.get(kind))
-    for kind, some in queries.items()
-  }
-  for breadth in _breadths(most):
-    finder = make(breadth)
-    found = {
-      kind: _recall(finder, vectors, some, asked.get(kind), least[kind])
-      for kind, some in queries.items()
-    }
-    if min(found.values()) >= RECALL:
-      rounded = {kind: round(value, 4) for kind, value in found.items()}
-      return Tuned(breadth, rounded)
-  raise errors.DataError(
-    f"the approximate index finds {min(found.values()):.3f} of the nearest"
-    f" recordings, less than {RECALL}: build one of --kind=flat"
+    chosen = words[_sample(len(words), options.queries)]
+    asked["words"] = _asked(vectors, chosen, np.full(len(chosen), -1))
+  for factor in _FACTORS:
+    least = 0.0
+    for breadth in _breadths(most):
+      finder = make(breadth, factor)
+      found = {
+        kind: _recall(finder, vectors, some) for kind, some in asked.items()
+      }
+      before, least = least, min(found.values())
+      if least >= RECALL:
+        rounded = {kind: round(value, 4) for kind, value in found.items()}
+        return Tuned(breadth, factor, rounded)
+      if least - before < _STANDSTILL and factor < _FACTORS[-1]:
+        break  # It seems that codes are too coarse for so few candidates.
+  raise TooInexactError(
+    f"the approximate index finds {least:.3f} of the nearest recordings, less"
+    f" than {RECALL}: build one of --kind=flat"
   )
 
 
@@ -193,37 +222,27 @@ def _sample(size: int, wanted: int) -> npt.NDArray[np.int64]:
   return np.sort(rng.choice(size, wanted, replace=False))
 
 
-def _exact(
-  vectors: Array, queries: Array, own: Array | None
-) -> npt.NDArray[np.float32]:
-  """Cosine of each query's 10th nearest that is not itself, float32 [n]."""
-  k = min(_K + (own is not None), len(vectors))
+def _asked(vectors: Array, queries: Array, own: Array) -> _Asked:
+  queries = np.ascontiguousarray(queries)
+  has_own = bool((own >= 0).any())
+  k = min(finders.TUNED_K + has_own, len(vectors))
   scores, _ = finders.exact(vectors, queries, k)
-  least: npt.NDArray[np.float32] = scores[:, -1]
-  return least
+  return _Asked(queries, own, scores[:, -1], max(1, k - has_own))
 
 
-def _recall(
-  finder: finders.Finder,
-  vectors: Array,
-  queries: Array,
-  own: Array | None,
-  least: Array,
-) -> float:
+def _recall(finder: finders.Finder, vectors: Array, asked: _Asked) -> float:
   """Share of the 10 nearest that are among a finder's candidates.
 
   A candidate as near as the 10th is one of them, since which of equal
   recordings an exact search names is chance.
   """
-  wanted = min(_K, len(vectors) - (own is not None))
-  rows = finder.candidates(
-    np.ascontiguousarray(queries), wanted + 1, np.zeros(0, np.int64)
-  )
+  rows = finder.candidates(asked.vectors, asked.wanted, np.zeros(0, np.int64))
   found = 0
-  for place, query in enumerate(queries):
-    some = rows[place][rows[place] >= 0]
-    if own is not None:
-      some = some[some != own[place]]
-    near = vectors[some] @ query >= least[place] - _EQUAL
-    found += min(wanted, int(near.sum()))
-  return found / (wanted * len(queries))
+  for start in range(0, len(rows), _QUERIES):
+    part = slice(start, start + _QUERIES)
+    near = vectors[np.maximum(rows[part], 0)]
+    scores = np.einsum("nkd,nd->nk", near, asked.vectors[part])
+    hits = scores >= asked.least[part, None] - _EQUAL
+    hits &= (rows[part] >= 0) & (rows[part] != asked.own[part, None])
+    found += int(np.minimum(hits.sum(axis=1), asked.wanted).sum())
+  return found / (asked.wanted * len(rows))

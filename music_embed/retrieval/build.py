@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from music_embed.core import errors, files
 from music_embed.data.records import label_names
+from music_embed.retrieval import approximate, contents, finder_build
 from music_embed.retrieval import card as card_lib
-from music_embed.retrieval import contents, finder_build
 from music_embed.retrieval import index as index_lib
 from music_embed.retrieval import vectors as vectors_lib
 
@@ -236,15 +236,12 @@ class _Generation:
     )
     finder: dict[str, Any] = {}
     if kind != "flat":
-      path = self._path(card_lib.VECTORS)
-      finder = finder_build.write(
-        self._path(card_lib.FINDER),
-        kind,
-        vectors_lib.opened(path, written.size, self._source.dim),
-        None if words is None else words.vectors,
-        older=before,
-      )
-      self._store(card_lib.FINDER)
+      try:
+        finder = self._write_finder(kind, written.size, words, before)
+      except approximate.TooInexactError:
+        if self._kind != "auto":
+          raise
+        kind = "flat"
     return card_lib.Card(
       kind=kind,
       size=written.size,
@@ -256,6 +253,24 @@ class _Generation:
       stored=dict(self._stored),
       finder=finder,
     )
+
+  def _write_finder(
+    self,
+    kind: card_lib.Kind,
+    size: int,
+    words: Words | None,
+    older: finder_build.Older | None,
+  ) -> dict[str, Any]:
+    path = self._path(card_lib.VECTORS)
+    finder = finder_build.write(
+      self._path(card_lib.FINDER),
+      kind,
+      vectors_lib.opened(path, size, self._source.dim),
+      None if words is None else words.vectors,
+      older=older,
+    )
+    self._store(card_lib.FINDER)
+    return finder
 
 
 def _older_finder(

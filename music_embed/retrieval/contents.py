@@ -95,7 +95,7 @@ def write(
     tqdm.tqdm(total=merge.size, unit=" recordings", desc="copying") as bar,
   ):
     for block in _blocks(itertools.chain(merge.kept(), merge.new(batches()))):
-      matrix.append(vectors_lib.unit(block.vectors))
+      matrix.append(block.vectors)
       catalogue.append(block)
       bar.update(len(block))
   return merge.written()
@@ -135,9 +135,8 @@ class _Merge:
     assert self._older is not None
     places, rows = (list(column) for column in zip(*again, strict=True))
     before = self._older.take(np.array(rows))
-    now = some.take(places)
-    stored = vectors_lib.unit(now.vectors)
-    same_vector = (stored == before.vectors).all(axis=1)
+    now = _unit(some.take(places))
+    same_vector = (now.vectors == before.vectors).all(axis=1)
     for place, row in enumerate(rows):
       if not same_vector[place]:
         self._changed.append(row)
@@ -169,7 +168,7 @@ class _Merge:
       ]
       row += len(places)
       if places:
-        yield some if len(places) == len(some) else some.take(places)
+        yield _unit(some.take(places))
     if row != self.size:
       raise errors.DataError("the recordings changed while they were read")
 
@@ -182,6 +181,11 @@ class _Merge:
       described=len(self._replaced) - len(self._changed),
       same=len(self._given) - len(self._replaced),
     )
+
+
+def _unit(some: Entries) -> Entries:
+  """As they are stored; to be done once, since rounding is not idempotent."""
+  return dataclasses.replace(some, vectors=vectors_lib.unit(some.vectors))
 
 
 def _require_vectors(some: Entries, dim: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import faiss
@@ -75,8 +75,8 @@ def write(
 ) -> dict[str, Any]:
   """Writes an approximate finder.
 
-  Centres are kept until the index has twice the recordings that they were
-  trained on.
+  An older one is taken further until the index has twice the recordings that
+  it was trained on, unless it does not find enough of the new ones.
 
   Args:
     path: of its file.
@@ -88,96 +88,86 @@ def write(
 
   Returns:
     The finder's part of `index.json`.
+
+  Raises:
+    TooInexactError: it does not find enough.
   """
-  options = options or approximate.Options()
-  if kind == "ivf":
-    return _write_lists(path, vectors, words, older, options)
-  return _write_graph(path, vectors, words, older, options)
+  job = _Job(path, kind, vectors, words, options or approximate.Options())
+  further = older is not None and _fits(older, kind, len(vectors))
+  try:
+    return job.run(older if further else None)
+  except approximate.TooInexactError:
+    if not further:
+      raise
+    return job.run(None)
 
 
-def _write_lists(
-  path: str,
-  vectors: Array,
-  words: Array | None,
-  older: Older | None,
-  options: approximate.Options,
-) -> dict[str, Any]:
-  size = len(vectors)
-  if (
-    older is not None
-    and older.kind == "ivf"
-    and older.path is not None
-    and size < 2 * older.finder["trained_on"]
-  ):
-    index: Any = faiss.read_index(older.path)
-    approximate.remove(index, older.changed)
-    rows = np.concatenate([older.changed, np.arange(older.size, size)])
-    trained_on = older.finder["trained_on"]
-  else:
-    index = approximate.trained_lists(vectors, options)
-    rows, trained_on = np.arange(size), size
-  approximate.add(index, vectors, rows, in_order=False)
-  _write_index(index, path)
-  told = {"num_lists": int(index.nlist), "trained_on": trained_on}
-
-  def make(probes: int) -> finders.Finder:
-    return finders.Lists(index, probes)
-
-  return told | _tuning(
-    make, "num_probes", vectors, words, int(index.nlist), older, options
-  )
+def _fits(older: Older, kind: card_lib.Kind, size: int) -> bool:
+  """Whether an older finder can be taken further."""
+  if older.kind != kind or older.path is None:
+    return False
+  if kind == "hnsw" and len(older.changed):
+    return False  # Nothing can be taken out of a graph.
+  return bool(size < 2 * older.finder["trained_on"])
 
 
-def _write_graph(
-  path: str,
-  vectors: Array,
-  words: Array | None,
-  older: Older | None,
-  options: approximate.Options,
-) -> dict[str, Any]:
-  size = len(vectors)
-  if (
-    older is not None
-    and older.kind == "hnsw"
-    and older.path is not None
-    and not len(older.changed)  # Nothing can be taken out of a graph.
-  ):
-    index = faiss.read_index(older.path)
-    rows = np.arange(older.size, size)
-  else:
-    index = approximate.empty_graph(vectors, options)
-    rows = np.arange(size)
-  approximate.add(index, vectors, rows, in_order=True)
-  _write_index(index, path)
+@dataclasses.dataclass(frozen=True)
+class _Job:
+  """See `write`."""
 
-  def make(breadth: int) -> finders.Finder:
-    return finders.Graph(index, breadth)
+  path: str
+  kind: card_lib.Kind
+  vectors: Array
+  words: Array | None
+  options: approximate.Options
 
-  told = {"links": options.neighbors}
-  most = min(4096, size)
-  return told | _tuning(make, "breadth", vectors, words, most, older, options)
+  def run(self, older: Older | None) -> dict[str, Any]:
+    """Trains, adds, tunes and writes; or takes an older finder further."""
+    index: Any
+    size = len(self.vectors)
+    if older is not None and older.path is not None:
+      index = faiss.read_index(older.path)
+      if len(older.changed):
+        approximate.remove(index, older.changed)
+      rows = np.concatenate([older.changed, np.arange(older.size, size)])
+    else:
+      rows = np.arange(size)
+      index = self._empty()
+    approximate.add(index, self.vectors, rows, in_order=self.kind == "hnsw")
+    told: dict[str, Any] = {
+      "trained_on": size if older is None else older.finder["trained_on"]
+    }
+    told |= self._tuning(index, older)
+    _write_index(index, self.path)
+    return told
 
+  def _empty(self) -> Any:
+    if self.kind == "ivf":
+      return approximate.trained_lists(self.vectors, self.options)
+    return approximate.empty_graph(self.vectors, self.options)
 
-def _tuning(
-  make: Callable[[int], finders.Finder],
-  name: str,
-  vectors: Array,
-  words: Array | None,
-  most: int,
-  older: Older | None,
-  options: approximate.Options,
-) -> dict[str, Any]:
-  """Breadth and recall: the older ones', where little has been added."""
-  kept = ("recall_at_10", "tuned_on", name)
-  before = {} if older is None else older.finder
-  if name in before and len(vectors) < _TUNED_FOR * before["tuned_on"]:
-    return {key: before[key] for key in kept}
-  found = approximate.tuned(make, vectors, words, most=most, options=options)
-  return {
-    "recall_at_10": dict(found.recall_at_10),
-    "tuned_on": len(vectors),
-    name: found.breadth,
-  }
+  def _tuning(self, index: Any, older: Older | None) -> dict[str, Any]:
+    """Breadth and recall: the older ones', where little has been added."""
+    size = len(self.vectors)
+    if older is not None and size < _TUNED_FOR * older.finder["tuned_on"]:
+      return dict(older.finder)
+
+    def make(breadth: int, factor: int) -> finders.Finder:
+      return finders.of(self.kind, index, breadth, factor)
+
+    most = int(index.nlist) if self.kind == "ivf" else min(4096, size)
+    found = approximate.tuned(
+      make, self.vectors, self.words, most=most, options=self.options
+    )
+    told = {
+      "breadth": found.breadth,
+      "factor": found.factor,
+      "recall_at_10": dict(found.recall_at_10),
+      "tuned_on": size,
+    }
+    if self.kind == "ivf":
+      return told | {"lists": most}
+    return told | {"links": self.options.neighbors}
 
 
 def _write_index(index: Any, path: str) -> None:

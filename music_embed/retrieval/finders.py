@@ -15,8 +15,8 @@ from music_embed.core import errors
 
 Array = npt.NDArray[Any]
 
-CANDIDATES = 4
-"""An approximate finder's, for each recording that is asked for."""
+TUNED_K = 10
+"""Recordings that approximate finders are tuned to find."""
 
 
 _FEW = 8
@@ -67,18 +67,24 @@ class Flat:
 class Lists:
   """Looks into the inverted lists nearest to a query (IVF)."""
 
-  def __init__(self, index: Any, num_probes: int) -> None:
-    """Takes a faiss index whose ids are rows."""
+  def __init__(self, index: Any, breadth: int, factor: int) -> None:
+    """Takes a faiss index whose ids are rows.
+
+    Args:
+      index: of inverted lists.
+      breadth: lists that are looked into.
+      factor: candidates for each recording that is asked for.
+    """
     self._index = index
-    self._num_probes = num_probes
+    self._breadth = breadth
+    self._factor = factor
 
   def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
     """See `Finder`."""
-    faiss = _faiss()
-    parameters = faiss.SearchParametersIVF(
-      nprobe=self._num_probes, sel=_all_but(leave_out)
+    parameters = _faiss().SearchParametersIVF(
+      nprobe=self._breadth, sel=_all_but(leave_out)
     )
-    wanted = min(CANDIDATES * k, self._index.ntotal)
+    wanted = _wanted(self._index, k, self._factor)
     rows: Array = self._index.search(queries, wanted, params=parameters)[1]
     return rows
 
@@ -86,20 +92,36 @@ class Lists:
 class Graph:
   """Walks a graph of neighbours (HNSW)."""
 
-  def __init__(self, index: Any, breadth: int) -> None:
-    """Takes a faiss index in the order of rows."""
+  def __init__(self, index: Any, breadth: int, factor: int) -> None:
+    """Takes a faiss index in the order of rows.
+
+    Args:
+      index: of a graph.
+      breadth: recordings that a walk keeps in view.
+      factor: candidates for each recording that is asked for.
+    """
     self._index = index
     self._breadth = breadth
+    self._factor = factor
 
   def candidates(self, queries: Array, k: int, leave_out: Array) -> Array:
     """See `Finder`."""
-    faiss = _faiss()
-    wanted = min(CANDIDATES * k, self._index.ntotal)
-    parameters = faiss.SearchParametersHNSW(
+    wanted = _wanted(self._index, k, self._factor)
+    parameters = _faiss().SearchParametersHNSW(
       efSearch=max(self._breadth, wanted), sel=_all_but(leave_out)
     )
     rows: Array = self._index.search(queries, wanted, params=parameters)[1]
     return rows
+
+
+def of(kind: str, index: Any, breadth: int, factor: int) -> Finder:
+  """An approximate finder of a kind, "ivf" or "hnsw"."""
+  return (Lists if kind == "ivf" else Graph)(index, breadth, factor)
+
+
+def _wanted(index: Any, k: int, factor: int) -> int:
+  """Candidates for k recordings; for few as many as it was tuned with."""
+  return int(min(factor * max(k, TUNED_K), index.ntotal))
 
 
 def exact(
@@ -123,21 +145,22 @@ def exact(
   return scores, rows
 
 
-def read(path: str) -> Any:
+def read(path: str, name: str) -> Any:
   """A faiss index; its lists are memory-mapped.
 
+  Args:
+    path: of the file.
+    name: what errors call it.
+
   Raises:
-    FileNotFoundError: there is none.
     DataError: it is damaged.
   """
-  with open(path, "rb"):
-    pass
   faiss = _faiss()
   try:
     return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
   except RuntimeError as error:
     reason = " ".join(str(error).split())[:200]
-    raise errors.DataError(f"{path}: damaged ({reason})") from error
+    raise errors.DataError(f"{name}: damaged ({reason})") from error
 
 
 def _all_but(rows: Array) -> Any:

@@ -30,6 +30,8 @@ class Index:
     folder: where it lies.
     vectors: float32 [size, dim], unit norm, memory-mapped.
     catalogue: the recordings, by row.
+    label_vectors: float32 [labels, dim], unit norm, memory-mapped; None where
+      the model has no words.
   """
 
   def __init__(self, folder: str, card: card_lib.Card) -> None:
@@ -44,7 +46,24 @@ class Index:
     self.catalogue = catalogue_lib.Catalogue.open(
       card.path(folder, card_lib.CATALOGUE), card.size
     )
+    self.label_vectors = self._opened_label_vectors()
     self._lock = threading.Lock()
+    # What is read later is held: the files of an index that is replaced are
+    # deleted, and this one goes on as it was.
+    self._held = {
+      name: open(card.path(folder, name), "rb")  # noqa: SIM115
+      for name in (card_lib.FINDER, card_lib.LABELS)
+      if name in card.stored
+    }
+
+  def _opened_label_vectors(self) -> npt.NDArray[np.float32] | None:
+    if not self._card.num_labels:
+      return None
+    path = self._card.path(self.folder, card_lib.LABEL_VECTORS)
+    return vectors_lib.opened(path, self._card.num_labels, self.dim)
+
+  def _path_of_held(self, name: str) -> str:
+    return f"/dev/fd/{self._held[name].fileno()}"
 
   @classmethod
   def open(cls, folder: str) -> Index:
@@ -107,21 +126,17 @@ class Index:
     if not self._card.num_labels:
       return None
     path = self._card.path(self.folder, card_lib.LABELS)
-    names = label_names.LabelNames.read(path)
+    held = self._path_of_held(card_lib.LABELS)
+    try:
+      names = label_names.LabelNames.read(held)
+    except errors.DataError as error:
+      raise errors.DataError(str(error).replace(held, path)) from error
     if len(names.labels) != self._card.num_labels:
       raise errors.DataError(
         f"{path}: damaged: {len(names.labels)} labels, not"
         f" {self._card.num_labels}"
       )
     return names
-
-  @functools.cached_property
-  def label_vectors(self) -> npt.NDArray[np.float32] | None:
-    """float32 [labels, dim], unit norm, memory-mapped; None without words."""
-    if not self._card.num_labels:
-      return None
-    path = self._card.path(self.folder, card_lib.LABEL_VECTORS)
-    return vectors_lib.opened(path, self._card.num_labels, self.dim)
 
   def nearest(
     self,
@@ -165,12 +180,13 @@ class Index:
     if self.kind == "flat":
       return finders.Flat(self.vectors)
     path = self._card.path(self.folder, card_lib.FINDER)
-    found = finders.read(path)
+    found = finders.read(self._path_of_held(card_lib.FINDER), path)
     if found.ntotal != self.size or found.d != self.dim:
       raise errors.DataError(f"{path}: damaged: of another index")
-    if self.kind == "ivf":
-      return finders.Lists(found, int(self._card.finder["num_probes"]))
-    return finders.Graph(found, int(self._card.finder["breadth"]))
+    finder = self._card.finder
+    return finders.of(
+      self.kind, found, int(finder["breadth"]), int(finder["factor"])
+    )
 
   def _compared(
     self, queries: Array, rows: Array, k: int

@@ -125,7 +125,7 @@ def _finder(index: index_lib.Index) -> str:
     f"{value:.3f} for {kind}" for kind, value in finder["recall_at_10"].items()
   )
   if index.kind == "ivf":
-    how = f"{finder['num_probes']} of {finder['num_lists']:,} lists are read"
+    how = f"{finder['breadth']} of {finder['lists']:,} lists are read"
     how += f" (what auto does above {most})"
   else:
     how = f"a graph is walked, {finder['breadth']} candidates wide"

@@ -81,7 +81,7 @@ def test_an_approximate_index_says_what_it_finds(
   tmp_path: pathlib.Path,
 ) -> None:
   finder = tiny_indexes.make(tmp_path, 2000, kind="ivf").card.finder
-  assert 1 <= finder["num_probes"] <= finder["num_lists"]
+  assert 1 <= finder["breadth"] <= finder["lists"]
   assert finder["trained_on"] == finder["tuned_on"] == 2000
   assert set(finder["recall_at_10"]) == {"recordings", "words"}
   assert min(finder["recall_at_10"].values()) >= 0.995
