@@ -4,6 +4,7 @@
   tools/perf.py train [--json=FILE] [--only=steps,networks,head]
   tools/perf.py senses [--json=FILE] [--only=factorization]
   tools/perf.py benchmarks [--json=FILE]
+  tools/perf.py serving [--json=FILE] [--only=embedding,retrieval]
 
 Every figure is taken side by side with its reference, per CPU-second and as a
 median of alternating rounds, so that other work on the machine and its speed
@@ -42,6 +43,7 @@ SECTIONS = {
   "train": ("steps", "networks", "head"),
   "senses": ("factorization", "sense_stage"),
   "benchmarks": ("metrics",),
+  "serving": ("embedding", "retrieval"),
 }
 """Parts of each suite, each a module of `tools/performance` with
 `figures(scratch: str) -> list[Figure]`."""
