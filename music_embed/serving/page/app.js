@@ -16,7 +16,11 @@
         play: (at) => this.playAt(at),
         over: (row) => this.map?.over(row),
       });
-      this.player = new app.Player(this.recordings, (recording) => this.started(recording));
+      this.player = new app.Player(
+        this.recordings,
+        (recording) => this.started(recording),
+        () => this.paused(),
+      );
       this.views = new app.Views(backend, this.recordings, catalogue, {
         busy: (view) => this.busy(view),
         shown: (found) => this.shown(found),
@@ -131,13 +135,22 @@
       document.title = `${app.name(recording)} \u2013 Music map`;
     }
 
+    /** The card's button says what it would do. */
+    paused() {
+      const button = byId("card-play");
+      if (!button) return;
+      button.textContent = this.player.sounds(this.chosen) ? "Pause" : "Play";
+    }
+
     async choose(row) {
       this.chosen = row;
       this.map.choose(row);
       const [recording] = await this.recordings.get([row]);
       if (this.chosen !== row) return;
       app.showCard(recording, {
-        play: () => this.play(row),
+        play: () =>
+          this.player.now?.row === row ? this.player.toggle() : this.play(row),
+        playing: () => this.player.sounds(row),
         near: () => this.near(row),
         search: (label) => this.search(label),
         end: (name) => this.end(name, recording),

@@ -7,8 +7,8 @@
   /**
    * Shows one recording.
    * @param {Object} recording
-   * @param {{play: function, near: function, search: function(string),
-   *   end: function(string)}} on end("from" | "to")
+   * @param {{play: function, playing: function(): boolean, near: function,
+   *   search: function(string), end: function(string)}} on end("from" | "to")
    */
   app.showCard = (recording, on) => {
     const most = Math.max(...recording.labels.map(([, score]) => score), 1e-9);
@@ -36,7 +36,7 @@
         "div",
         { class: "actions" },
         recording.audio
-          ? app.make("button", { type: "button", id: "card-play", class: "strong", onclick: on.play }, "Play")
+          ? app.make("button", { type: "button", id: "card-play", class: "strong", onclick: on.play }, on.playing() ? "Pause" : "Play")
           : null,
         app.make("button", { type: "button", id: "card-near", onclick: on.near }, "Nearest"),
         app.make("button", { type: "button", id: "card-from", onclick: () => on.end("from") }, "Path from here"),

@@ -1,7 +1,8 @@
 "use strict";
 // The cloud of points: by WebGL where it is to be had (regl-scatterplot),
 // else on a plain canvas, which is slower but shows the same. Both draw what
-// a camera sees: scale and shift of data in [-1, 1], in half heights of view.
+// a camera sees: scale and shift of data in [-1, 1], in half heights of view;
+// WebGL some frames later, so that each says when, and what, it has drawn.
 
 (() => {
   const app = window.MusicMap;
@@ -31,12 +32,19 @@
   const opacity = (count) => (count > 30000 ? 0.62 : 0.86);
 
   class WebGLCloud {
-    constructor(canvas, points, onLost) {
-      const { width, height } = canvas.getBoundingClientRect();
+    constructor(canvas, points, on) {
+      const { width, height } = canvas.parentNode.getBoundingClientRect();
+      // One of the map's size; by default it would be of the window's.
+      this.renderer = window.createScatterplot.createRenderer({
+        canvas: document.createElement("canvas"),
+      });
+      this.renderer.resize(width, height);
       this.plot = window.createScatterplot.default({
+        renderer: this.renderer,
         canvas,
         width,
         height,
+        syncEvents: true,
         actionKeyMap: {},
         cameraIsFixed: true,
         colorBy: "valueA",
@@ -47,8 +55,12 @@
         pointSizeMouseDetection: 0,
       });
       this.points = points;
-      const inner = this.plot.get("renderer").canvas;
-      inner.addEventListener("webglcontextlost", onLost, { once: true });
+      this.renderer.canvas.addEventListener(
+        "webglcontextlost",
+        () => on.lost("The graphics card was lost"),
+        { once: true },
+      );
+      this.plot.subscribe("draw", () => this.asked && on.drawn(this.asked));
     }
 
     async start() {
@@ -60,6 +72,7 @@
     }
 
     resize(width, height) {
+      this.renderer.resize(width, height);
       this.plot.set({ width, height });
     }
 
@@ -75,18 +88,21 @@
       const { scale, x, y } = camera;
       // Columns of a matrix in homogeneous coordinates.
       const matrix = [scale, 0, 0, 0, 0, scale, 0, 0, 0, 0, 1, 0, x, y, 0, 1];
+      this.asked = camera;
       this.plot.view(new Float32Array(matrix), { preventEvent: true });
     }
 
     destroy() {
       this.plot.destroy();
+      this.renderer.destroy();
     }
   }
 
   class PlainCloud {
-    constructor(canvas, points) {
+    constructor(canvas, points, on) {
       this.canvas = canvas;
       this.points = points;
+      this.on = on;
       this.colors = [];
       this.byClass = [];
       points.classes.forEach((position, row) => {
@@ -143,6 +159,7 @@
           }
         }
       });
+      this.on.drawn(camera);
     }
 
     destroy() {
@@ -155,23 +172,16 @@
    * The cloud that this browser can draw.
    * @param {HTMLElement} holder where the canvas "cloud" lies
    * @param {{x: Float32Array, y: Float32Array, classes: Uint8Array}} points
-   * @param {function(string)} onLost called where WebGL ends later
+   * @param {{drawn: function(Object), lost: function(string)}} on the camera
+   *   of which the canvas now is; WebGL has ended, and why
    * @returns {Promise<{cloud: Object, why: string|null}>}
    */
-  app.cloud = async (holder, points, onLost) => {
-    const fresh = () => {
-      const old = holder.querySelector("#cloud");
-      const canvas = app.make("canvas", { id: "cloud", "aria-hidden": "true" });
-      old.replaceWith(canvas);
-      return canvas;
-    };
+  app.cloud = async (holder, points, on) => {
     let why = withoutWebGL();
     if (!why) {
       let cloud = null;
       try {
-        cloud = new WebGLCloud(holder.querySelector("#cloud"), points, () =>
-          onLost("The graphics card was lost"),
-        );
+        cloud = new WebGLCloud(holder.querySelector("#cloud"), points, on);
         await cloud.start();
         return { cloud, why };
       } catch (error) {
@@ -179,13 +189,13 @@
         why = `WebGL failed (${error.message})`;
       }
     }
-    return { cloud: new PlainCloud(fresh(), points), why };
+    return { cloud: app.plainCloud(holder, points, on), why };
   };
 
-  app.plainCloud = (holder, points) => {
+  app.plainCloud = (holder, points, on) => {
     const canvas = app.make("canvas", { id: "cloud", "aria-hidden": "true" });
     holder.querySelector("#cloud").replaceWith(canvas);
-    return new PlainCloud(canvas, points);
+    return new PlainCloud(canvas, points, on);
   };
 
   app.pointSize = pointSize;

@@ -29,8 +29,11 @@
     }
 
     async start() {
-      const lost = (why) => this.fallBack(why);
-      const { cloud, why } = await app.cloud(this.holder, this.points, lost);
+      this.frames = new app.Frames(this);
+      const { cloud, why } = await app.cloud(this.holder, this.points, {
+        drawn: (camera) => this.frames.show(camera),
+        lost: (reason) => this.fallBack(reason),
+      });
       this.cloud = cloud;
       if (why) this.note(why);
       this.themed();
@@ -45,7 +48,9 @@
 
     fallBack(why) {
       this.note(why);
-      this.cloud = app.plainCloud(this.holder, this.points);
+      this.cloud = app.plainCloud(this.holder, this.points, {
+        drawn: (camera) => this.frames.show(camera),
+      });
       this.resize();
       this.themed();
     }
@@ -93,18 +98,14 @@
       camera.below = app.byId("legend").offsetHeight + (narrow ? 0 : 14);
       if (fresh) Object.assign(camera, camera.home);
       camera.scale = camera.whole * (fresh ? 1 : zoomed);
+      this.frames.forget();
       this.cloud.resize(width, height);
       this.overlay.resize(width, height);
       this.redraw();
     }
 
     redraw() {
-      if (this.frame) return;
-      this.frame = requestAnimationFrame(() => {
-        this.frame = null;
-        this.cloud.view(this.camera);
-        this.overlay.draw(this.camera, this.theme, this.only);
-      });
+      this.frames.next();
     }
 
     /** The row at a pixel, or null. */

@@ -8,14 +8,18 @@
     /**
      * @param {app.Recordings} recordings
      * @param {function(Object)} onStart called with the recording that plays
+     * @param {function} onChange it plays or pauses
      */
-    constructor(recordings, onStart) {
+    constructor(recordings, onStart, onChange) {
       this.recordings = recordings;
       this.onStart = onStart;
       this.audio = app.byId("audio");
       this.queue = [];
       this.at = -1;
       this.audio.addEventListener("ended", () => this.step(1));
+      const change = () => onChange();
+      this.audio.addEventListener("play", change);
+      this.audio.addEventListener("pause", change);
       this.audio.addEventListener("error", () => this.failed());
       app.byId("previous").addEventListener("click", () => this.step(-1));
       app.byId("next").addEventListener("click", () => this.step(1));
@@ -52,6 +56,17 @@
         // Another recording was chosen meanwhile, or "error" tells already.
         if (error.name === "NotAllowedError") this.tell("press play");
       }
+    }
+
+    /** Whether a row sounds now. */
+    sounds(row) {
+      return this.now?.row === row && !this.audio.paused;
+    }
+
+    /** Pauses what sounds, and goes on with it. */
+    toggle() {
+      if (this.audio.paused) this.audio.play();
+      else this.audio.pause();
     }
 
     tell(problem) {

@@ -344,6 +344,39 @@ def test_points_are_drawn_in_their_classes_colours(
     expect(note).to_contain_text("WebGL")
 
 
+def test_a_slow_cloud_is_moved_and_drawn_afresh_at_rest(
+  look: Look, server: str
+) -> None:
+  page = look(server).page
+  page.wait_for_timeout(300)
+  page.evaluate("""() => {
+    const {map} = MusicMap.page;
+    map.frames.cost = 200;
+    map.camera.pan(40, 25);
+    map.redraw();
+  }""")
+  style = "document.getElementById('cloud').style.transform"
+  page.wait_for_function(f"{style} === 'translate(40px, 25px) scale(1)'")
+  page.wait_for_function(f"{style} === ''")
+  drawn, seen = page.evaluate("""() => {
+    const {camera, frames} = MusicMap.page.map;
+    return [frames.drawn.x, camera.x];
+  }""")
+  assert drawn == seen
+
+
+def test_the_map_goes_on_when_the_graphics_card_is_lost(
+  look: Look, server: str
+) -> None:
+  page = look(server).page
+  page.evaluate("""() => MusicMap.page.map.cloud.renderer.canvas
+    .getContext('webgl').getExtension('WEBGL_lose_context').loseContext()""")
+  expect(page.locator("#map-note")).to_contain_text("lost")
+  page.wait_for_timeout(200)
+  row = page.evaluate(_ALONE)[0]
+  assert page.evaluate(_COLOR, row)[3] > 150
+
+
 def test_without_webgl_everything_else_works(look: Look, server: str) -> None:
   page = look(server, webgl=False).page
   row = next(row for row in page.evaluate(_ALONE) if row not in (3, MISSING))
