@@ -16,6 +16,11 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
     (["--model=m", "--dataset=d", "--outputs=o"], 2, "outputs"),
     (["--model=m", "--dataset=d", "--output=o", "--top_k=0"], 2, "--top_k=0"),
     (["--model=m", "--dataset=nope", "--output=o"], 1, "nope"),
+    (
+      ["--model=m", "--dataset=d", "--output=o", "--formats=tflite,coreml"],
+      2,
+      "--formats=coreml",
+    ),
   ],
 )
 def test_a_wrong_call_is_one_line_and_writes_nothing(
