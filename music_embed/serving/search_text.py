@@ -11,7 +11,8 @@ from music_embed.retrieval import index as index_lib
 from music_embed.retrieval import search
 
 _LABELS = 3
-_LEAST_TITLE = 24
+_LEAST = (24, 6)
+"""Of the terminal, that each column keeps; if they are too many, the second."""
 _KINDS = {"term": "word", "label": "sense"}
 
 
@@ -24,14 +25,7 @@ def drawn(index: index_lib.Index, answer: search.Answer) -> str:
   header = ("", "score", "recording", "", "sense", "labels")
   columns = list(zip(header, *rows, strict=True))
   columns = [c for c in columns if any(c[1:])]  # Such as senses of no word.
-  room = shutil.get_terminal_size((100, 24)).columns
-  widths = [max(map(_width, column)) for column in columns]
-  spare = room - 2 - sum(widths) - 2 * (len(widths) - 1)
-  if spare < 0:  # Titles and labels give way, the last column first.
-    for place in range(len(widths) - 1, 1, -1):
-      cut = min(-spare, max(0, widths[place] - _LEAST_TITLE))
-      widths[place] -= cut
-      spare += cut
+  widths = _fitted([max(map(width_of, column)) for column in columns])
   for row in zip(*columns, strict=True):
     cells = [
       _padded(cell, width, right=place < 2)
@@ -39,6 +33,19 @@ def drawn(index: index_lib.Index, answer: search.Answer) -> str:
     ]
     lines.append("  " + "  ".join(cells).rstrip())
   return "\n".join(lines)
+
+
+def _fitted(widths: list[int]) -> list[int]:
+  """Widths of columns that fit the terminal; the last ones give way first."""
+  room = shutil.get_terminal_size((100, 24)).columns
+  over = 2 + sum(widths) + 2 * (len(widths) - 1) - room
+  fitted = list(widths)
+  for least in _LEAST:
+    for place in range(len(widths) - 1, 1, -1):
+      cut = min(max(over, 0), max(0, fitted[place] - least))
+      fitted[place] -= cut
+      over -= cut
+  return fitted
 
 
 def to_json(index: index_lib.Index, answer: search.Answer) -> dict[str, Any]:
@@ -96,14 +103,15 @@ def _cells(
 ) -> tuple[str, ...]:
   known = index.catalogue
   artist, title = known.artists[hit.row], known.titles[hit.row]
-  name = " - ".join(filter(None, (artist, title)))
+  is_named = not artist or title.startswith(artist)
+  name = title if is_named else " - ".join(filter(None, (artist, title)))
   labels = [label for label, _ in known.labels(hit.row)[:_LABELS]]
   score = f"{hit.score:.3f}"
   return str(place), score, hit.id, name, hit.via, ", ".join(labels)
 
 
-def _width(text: str) -> int:
-  """Columns that a text takes: wide characters two, combining ones none."""
+def width_of(text: str) -> int:
+  """Columns of a terminal: wide characters take two, combining ones none."""
   return sum(map(_columns, text))
 
 
@@ -115,12 +123,12 @@ def _columns(character: str) -> int:
 
 def _padded(text: str, width: int, *, right: bool) -> str:
   text = "".join(c if c.isprintable() else " " for c in text)
-  if _width(text) > width:
+  if width_of(text) > width:
     kept = ""
     for character in text:
-      if _width(kept + character) > width - 1:
+      if width_of(kept + character) > width - 1:
         break
       kept += character
     text = kept + "…"
-  space = " " * (width - _width(text))
+  space = " " * (width - width_of(text))
   return space + text if right else text + space
