@@ -25,9 +25,12 @@
     return missing.length ? `WebGL here lacks ${missing.join(", ")}` : null;
   };
 
-  /** Diameter in pixels: smaller the more there are. */
-  const pointSize = (count) =>
-    Math.max(1.6, Math.min(8, 14 - 2.5 * Math.log10(Math.max(count, 10))));
+  /** Diameter in pixels: smaller the more there are, and the less room. */
+  const pointSize = (count, width, height) => {
+    const size = Math.min(8, 14 - 2.5 * Math.log10(Math.max(count, 10)));
+    const room = Math.min(1, Math.min(width, height) / 600);
+    return Math.max(1.6, size * Math.max(0.7, room));
+  };
 
   const opacity = (count) => (count > 30000 ? 0.62 : 0.86);
 
@@ -51,7 +54,7 @@
         deselectOnDblClick: false,
         deselectOnEscape: false,
         opacityBy: "valueA",
-        pointSize: pointSize(points.x.length),
+        pointSize: pointSize(points.x.length, width, height),
         pointSizeMouseDetection: 0,
       });
       this.points = points;
@@ -73,7 +76,8 @@
 
     resize(width, height) {
       this.renderer.resize(width, height);
-      this.plot.set({ width, height });
+      const size = pointSize(this.points.x.length, width, height);
+      this.plot.set({ width, height, pointSize: size });
     }
 
     /** @param {number[][]} colors red, green, blue, alpha in [0, 1] */
@@ -123,6 +127,7 @@
         height: `${height}px`,
       });
       this.ratio = ratio;
+      this.size = pointSize(this.points.x.length, width, height);
     }
 
     paint(colors) {
@@ -137,7 +142,7 @@
       const { x, y } = this.points;
       const half = height / 2;
       const size =
-        pointSize(x.length) *
+        this.size *
         this.ratio *
         (1 + Math.asinh(Math.max(0, camera.scale - 1)) / 4);
       context.clearRect(0, 0, width, height);
@@ -198,6 +203,5 @@
     return new PlainCloud(canvas, points, on);
   };
 
-  app.pointSize = pointSize;
   app.pointOpacity = opacity;
 })();

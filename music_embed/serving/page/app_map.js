@@ -21,7 +21,7 @@
       Object.assign(this, { holder, points, legend, on });
       this.surface = app.byId("surface");
       this.grid = new app.Grid(points);
-      this.camera = new app.Camera();
+      this.camera = new app.Camera(points);
       this.overlay = new app.Overlay(app.byId("overlay"), points, legend);
       this.only = null;
       this.cursor = null;
@@ -160,7 +160,7 @@
     }
 
     zoom(factor) {
-      const end = Object.assign(new app.Camera(), this.camera);
+      const end = this.camera.copy();
       end.zoom(factor, end.width / 2, end.height / 2);
       this.glide(end);
     }

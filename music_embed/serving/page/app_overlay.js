@@ -167,7 +167,7 @@
         // Above the densest spot, not on it.
         const spread = 2 * at.spread * camera.scale * (camera.height / 2);
         const top = middle - 9 - Math.min(34, Math.max(8, spread));
-        const half = context.measureText(label).width / 2 + 6;
+        const half = context.measureText(label).width / 2 + 3;
         const box = [left - half, top - 12, left + half, top + 12];
         const covers = (other) =>
           box[0] < other[2] && other[0] < box[2] &&

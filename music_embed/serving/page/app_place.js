@@ -52,26 +52,43 @@
     }
   };
 
+  /** Middle and size of what some coordinates span. */
+  const extent = (values) => {
+    let [least, most] = [Infinity, -Infinity];
+    for (const value of values) {
+      least = Math.min(least, value);
+      most = Math.max(most, value);
+    }
+    if (!(most >= least)) return { middle: 0, size: 2 };
+    return { middle: (least + most) / 2, size: Math.max(most - least, 0.02) };
+  };
+
   /** Where data in [-1, 1] are seen: y up, in half heights of the view. */
   app.Camera = class {
-    constructor() {
+    /** @param {{x: Float32Array, y: Float32Array}} points to be seen */
+    constructor(points) {
       Object.assign(this, { scale: 1, x: 0, y: 0, width: 1, height: 1 });
       this.above = 0; // Pixels that the heading covers,
       this.below = 0; // and the legend.
+      this.across = extent(points.x);
+      this.up = extent(points.y);
     }
 
     /** The scale at which everything is seen. */
     get whole() {
-      const free = Math.max(
-        this.height - this.above - this.below,
-        this.height / 2,
-      );
-      return (0.95 * Math.min(this.width, free)) / this.height;
+      const free = this.height - this.above - this.below;
+      const tall = Math.max(free, this.height / 2) / this.up.size;
+      return (0.92 * Math.min(this.width / this.across.size, tall)) / (this.height / 2);
     }
 
     /** What shows everything, in the middle of what nothing covers. */
     get home() {
-      return { scale: this.whole, x: 0, y: (this.below - this.above) / this.height };
+      const scale = this.whole;
+      return {
+        scale,
+        x: -this.across.middle * scale,
+        y: -this.up.middle * scale + (this.below - this.above) / this.height,
+      };
     }
 
     toScreen(x, y) {
@@ -98,6 +115,10 @@
     pan(right, down) {
       this.x += right / (this.height / 2);
       this.y -= down / (this.height / 2);
+    }
+
+    copy() {
+      return Object.assign(Object.create(app.Camera.prototype), this);
     }
 
     /** Zooms so that what is under a pixel stays there. */
