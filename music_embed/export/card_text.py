@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from music_embed.core import types
-from music_embed.export import convert
+from music_embed.export import card_training, convert
 
 _USE = """```python
 import tensorflow as tf
@@ -46,7 +46,7 @@ def text(card: Mapping[str, Any]) -> str:
     (f"Music embeddings, {card['embedding_dim']} dimensions", _model(card)),
     ("Use", _use(card)),
     ("Training data", _data(card["data"], card["labels"])),
-    ("Training", _training(card["training"])),
+    ("Training", card_training.lines(card["training"])),
     ("Measured", _measured(card["measured"])),
     ("Files", _files(card)),
     ("Intended use and limits", [_LIMITS]),
@@ -165,59 +165,6 @@ def _data(
   return lines
 
 
-def _training(stages: Sequence[Mapping[str, Any]]) -> list[str]:
-  if not stages:
-    return ["Not stated."]
-  lines = []
-  for number, stage in enumerate(stages, 1):
-    lines.append(f"{number}. `{stage['name']}`: {_objectives(stage)}")
-    lines += [f"   - {line}" for line in _stage(stage)]
-  return lines
-
-
-_ENDED = {"level": ", where it had levelled off"}
-
-
-def _objectives(stage: Mapping[str, Any]) -> str:
-  """The loss, e.g. "0.5 x TripletObjective + LabelSoftmaxObjective"."""
-  terms = [
-    objective["name"]
-    if objective["weight"] == 1
-    else f"{objective['weight']:g} x {objective['name']}"
-    for objective in stage["objectives"]
-  ]
-  return " + ".join(terms)
-
-
-def _stage(stage: Mapping[str, Any]) -> list[str]:
-  lines = []
-  if stage["steps"] is not None:
-    batch = stage["windows_per_step"]
-    windows = f" of {batch:,} windows" if batch else ""
-    lines.append(
-      f"{stage['steps']:,} steps{windows}{_ENDED.get(stage['ended_by'], '')};"
-      f" seed {stage['seed']}; augmentation: {stage['augmentation'] or 'none'}"
-    )
-  else:
-    lines.append("not finished when it was read")
-  for optimizer in stage["optimizers"]:
-    lines.append(
-      f"{optimizer['optimizer']}, learning rate {optimizer['learning_rate']:g}"
-      f" ({optimizer['schedule']}), on {', '.join(optimizer['parts'])}"
-    )
-  if start := stage["starts_from"]:
-    lines.append(
-      f"starts from {', '.join(start['parts'])} of `{start['stage']}`"
-      f" ({start['checkpoint']} checkpoint)"
-      + ("" if start["is_known"] else ", of which nothing more is known")
-    )
-  if stage.get("exported_step") is not None:
-    lines.append(f"exported: the checkpoint of step {stage['exported_step']:,}")
-  if stage["precision"]:
-    lines.append(f"{stage['precision']}, TensorFlow {stage['tensorflow']}")
-  return lines
-
-
 def _measured(measured: Mapping[str, Any] | None) -> list[str]:
   if measured is None:
     return ["Nothing was measured."]
@@ -258,11 +205,12 @@ def _files(card: Mapping[str, Any]) -> list[str]:
       if isinstance(values, Mapping)
     )
     labels = compared.get("label_scores_max_difference")
-    scores = "" if labels is None else f"; label scores differ by {labels:.1e}"
+    if labels is not None:
+      cosines += f"; label scores differ by {labels:.1e} at most"
     lines.append(
       f"- `{made['file']}` ({made['bytes'] / 1e6:.1f} MB,"
       f" {_KINDS[name]}). Least cosine with the SavedModel's vectors:"
-      f" {cosines}{scores} at most."
+      f" {cosines}."
     )
   sounds = card["checked_on"]
   lines += [
@@ -273,10 +221,10 @@ def _files(card: Mapping[str, Any]) -> list[str]:
     + (", `label_scores` [labels]" if card["num_labels"] else "")
     + (" and the other read-outs" if len(card["read_outs"]) > 1 else "")
     + ". They were compared with the SavedModel on"
-    f" {sounds['recordings']} recordings of {sounds['kind']},"
-    f" {sounds['seconds']:g} s, {sounds['windows']} windows. (Two different"
+    f" {sounds['kind']} ({sounds['recordings']:,} recordings,"
+    f" {sounds['seconds']:g} s, {sounds['windows']} windows). Two different"
     " windows of these have a mean cosine of"
-    f" {sounds['cosine_of_other_windows']:.3f}.)",
+    f" {sounds['cosine_of_other_windows']:.3f}.",
   ]
   return lines
 

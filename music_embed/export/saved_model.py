@@ -108,7 +108,6 @@ def save(
   temporary = f"{output.rstrip('/')}.tmp"
   if tf.io.gfile.exists(temporary):
     tf.io.gfile.rmtree(temporary)
-  module = _module(model)
   traced = functions.signatures_of(
     model,
     front_end=front_end,
@@ -116,9 +115,7 @@ def save(
     read_outs=read_outs,
     top_k=top_k,
   )
-  for name, function in traced.items():
-    setattr(module, name, function)
-  tf.saved_model.save(module, temporary, signatures=traced)
+  tf.saved_model.save(_module(model, traced), temporary, signatures=traced)
   if names is not None:
     names.write(files.join(temporary, label_names_lib.FILE_NAME))
   if portable and sounds is not None:
@@ -126,13 +123,18 @@ def save(
       portable, model, front_end=front_end, read_outs=read_outs, say=say
     )
     card |= _checked(temporary, made, sounds, len(vocabulary))
+  _put(temporary, output, card)
+  return card
+
+
+def _put(temporary: str, output: str, card: dict[str, Any]) -> None:
+  """Completes an export with its cards, and puts it where it belongs."""
   files.write_json(files.join(temporary, _CARD_FILE), card)
   with files.atomic_write(files.join(temporary, "README.md"), "w") as file:
     file.write(card_text.text(card))
   if tf.io.gfile.exists(output):
     tf.io.gfile.rmtree(output)
   tf.io.gfile.rename(temporary, output.rstrip("/"))
-  return card
 
 
 def _checked(
@@ -250,10 +252,12 @@ def _versions(formats: Sequence[str]) -> dict[str, str]:
   return found
 
 
-def _module(model: embedder.Embedder) -> tf.Module:
-  """The object to save, without its functions."""
+def _module(model: embedder.Embedder, traced: functions.Functions) -> tf.Module:
+  """The object to save."""
   module = tf.Module(name="music_embed")
   # Variables only: Keras layers would add traces of their own. `network`
   # names them by their place here.
   module.weights = list(model.variables)
+  for name, function in traced.items():
+    setattr(module, name, function)
   return module

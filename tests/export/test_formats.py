@@ -210,7 +210,7 @@ def test_the_card_says_how_near_each_file_comes(made, reference) -> None:
     assert said["min_cosine"] == pytest.approx(min(cosines), abs=1e-5)
     assert said["mean_cosine"] == pytest.approx(np.mean(cosines), abs=1e-5)
   readme = pathlib.Path(made.directory, "README.md").read_text()
-  assert "4 recordings of synthesised sound" in readme
+  assert "synthesised sound (4 recordings, 22.3 s" in readme
   assert "`model.int8.tflite`" in readme
 
 

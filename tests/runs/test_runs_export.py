@@ -138,7 +138,7 @@ def test_a_card_states_the_figures_of_the_report(card, reported) -> None:
     "Of the weights: CC BY 4.0.",
     "2 steps of 4 windows; seed 0; augmentation: RandomEq",
     "starts from backbone, projection of `triplet` (last checkpoint)",
-    "1 recordings of audio files, 4 s",
+    "audio files (1 recordings, 4 s, 2 windows)",
   ):
     assert said in readme
 
