@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -225,6 +226,16 @@ def _tree(pid: int) -> list[int]:
     except OSError:
       continue  # It has ended meanwhile.
   return found
+
+
+def resident_bytes(pid: int) -> int:
+  """Sum of the resident set sizes of a process and all its descendants."""
+  total = 0
+  for one in _tree(pid):
+    with contextlib.suppress(OSError, IndexError):
+      status = pathlib.Path(f"/proc/{one}/status").read_text()
+      total += 1024 * int(status.partition("VmRSS:")[2].split()[0])
+  return total
 
 
 def _proportional(pid: int) -> int:
