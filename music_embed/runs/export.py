@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from music_embed.core import errors, types
 from music_embed.data.records import prepared, sense_labels
 from music_embed.export import (
   check_sounds,
+  checks,
   convert,
   model_card,
   saved_model,
@@ -100,13 +102,21 @@ def export(
   )
   signatures = ", ".join(card["signatures"])
   lines = [f"export: {output} ({signatures}; {card['fingerprint'][:12]})"]
-  for made in sorted(card["formats"].values(), key=lambda x: x["file"]):
-    least = made["compared"]["recording_embedding"]["min_cosine"]
-    lines.append(
-      f"export: {made['file']}, {made['bytes']:,} bytes: cosine with the"
-      f" SavedModel's embedding of a recording at least {least:.6f}"
-    )
+  made = sorted(card["formats"].values(), key=lambda x: x["file"])
+  lines += [said_of(values) for values in made]
   return "\n".join(lines)
+
+
+def said_of(made: Mapping[str, Any]) -> str:
+  """A line on a format, from the card's `formats`."""
+  least = made["compared"]["recording_embedding"]["min_cosine"]
+  line = (
+    f"export: {made['file']}, {made['bytes']:,} bytes: cosine with the"
+    f" SavedModel's embedding of a recording at least {least:.6f}"
+  )
+  if least < checks.MIN_COSINE:
+    line += ": measure what that costs before you use it"
+  return line
 
 
 def _say(text: str) -> None:

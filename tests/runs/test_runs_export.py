@@ -226,3 +226,16 @@ def test_a_report_of_another_network_is_refused(
     path.write_text(json.dumps(changed))
     with pytest.raises(errors.ConfigError, match=message):
       export_facts.measured(str(path), triplet, data)
+
+
+@pytest.mark.parametrize(("cosine", "warns"), [(0.9991, False), (0.98, True)])
+def test_a_file_that_is_not_near_is_warned_of(cosine: float, warns: bool):
+  line = export.said_of(
+    {
+      "file": "model.int8.tflite",
+      "bytes": 1_234,
+      "compared": {"recording_embedding": {"min_cosine": cosine}},
+    }
+  )
+  assert line.startswith("export: model.int8.tflite, 1,234 bytes: cosine")
+  assert ("measure what that costs" in line) == warns
