@@ -30,7 +30,7 @@ Nearest = Callable[
 ]
 """Of queries [n, dim] and k: cosines [n, k] and rows [n, k], -1 for none."""
 
-VERSION = 1
+VERSION = 2
 """Of the arithmetic: layouts of another version are made again."""
 
 _NEIGHBORS = 15

@@ -19,8 +19,10 @@ import numpy.typing as npt
 READY = b"ready"
 """First message, before anything slow is imported."""
 
-_MIN_DISTANCE = 0.5
-"""More than UMAP's .1: islands are as true, and wide enough to point at."""
+_SPARSE_UP_TO = 20_000
+_MIN_DISTANCE, _MIN_DISTANCE_OF_MANY = 0.5, 0.1
+"""More than UMAP's .1 where points are few: islands are as true, and wide
+enough to point at. Of 100,000 points it kept fewer neighbours (.48 for .63)."""
 
 
 def main(arguments: list[str]) -> None:
@@ -74,7 +76,10 @@ def lay_out(
     knn_indices=rows,
     knn_dists=distances,
   )[0]
-  a, b = umap_.find_ab_params(1.0, _MIN_DISTANCE)
+  is_sparse = size <= _SPARSE_UP_TO
+  a, b = umap_.find_ab_params(
+    1.0, _MIN_DISTANCE if is_sparse else _MIN_DISTANCE_OF_MANY
+  )
   points, _ = umap_.simplicial_set_embedding(
     None,
     graph,
