@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,6 +79,7 @@ def trained_lists(vectors: Array, options: Options) -> Any:
     vectors.shape[1], f"IVF{lists},SQ8", faiss.METRIC_INNER_PRODUCT
   )
   wanted = min(len(vectors), lists * options.training_vectors)
+  _say(f"finding {lists:,} centres of {wanted:,} vectors")
   index.train(np.ascontiguousarray(vectors[_sample(len(vectors), wanted)]))
   return index
 
@@ -185,6 +187,7 @@ def tuned(
     TooInexactError: even the largest does not find enough.
   """
   rows = _sample(len(vectors), options.queries)
+  _say(f"tuning for recall@10 of {RECALL}")
   asked = {"recordings": _asked(vectors, vectors[rows], rows)}
   if words is not None and len(words):
     chosen = words[_sample(len(words), options.queries)]
@@ -206,6 +209,10 @@ def tuned(
     f"the approximate index finds {least:.3f} of the nearest recordings, less"
     f" than {RECALL}: build one of --kind=flat"
   )
+
+
+def _say(text: str) -> None:
+  tqdm.tqdm.write(text, file=sys.stderr)
 
 
 def _breadths(most: int) -> list[int]:

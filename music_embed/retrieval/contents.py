@@ -85,8 +85,10 @@ def write(
       recording at all.
   """
   merge = _Merge(older)
-  for some in batches():
-    merge.look_at(some, dim)
+  with tqdm.tqdm(unit=" recordings", desc="reading") as bar:
+    for some in batches():
+      merge.look_at(some, dim)
+      bar.update(len(some))
   if not merge.size:
     raise errors.DataError("there is no recording to index")
   with (

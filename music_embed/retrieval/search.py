@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from music_embed.core import errors
+from music_embed.retrieval import directions
 from music_embed.retrieval import index as index_lib
 from music_embed.retrieval import query as query_lib
 from music_embed.retrieval import vectors as vectors_lib
@@ -37,7 +38,8 @@ class Understood:
     text: as asked.
     kind: "term", "label", "recording" or "file".
     sign: 1, or -1 for what is not wanted.
-    labels: of a term its senses, by falling frequency; of a label itself.
+    labels: of a term its frequent senses, the first one first; of a label
+      itself.
     name: as the model or the index spells it; a file's path.
   """
 
@@ -83,21 +85,6 @@ class Answer:
   def to_json(self) -> dict[str, Any]:
     """As a JSON-serialisable dictionary."""
     return dataclasses.asdict(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Directions:
-  """A part of a query as vectors.
-
-  Attributes:
-    sign: 1 or -1.
-    vectors: float32 [senses, dim], unit norm.
-    names: of the senses; empty where there is but one.
-  """
-
-  sign: Literal[1, -1]
-  vectors: npt.NDArray[np.float32]
-  names: list[str]
 
 
 class Searcher:
@@ -160,7 +147,7 @@ class Searcher:
     name = self.index.catalogue.ids[row]
     vector = vectors_lib.unit(self.index.vectors[row : row + 1])
     hits = self._hits(
-      [_Directions(1, vector, [])],
+      [directions.Directions(1, vector, [])],
       k=k,
       leave_out=self._left_out([row], exclude_same_artist),
     )
@@ -184,20 +171,22 @@ class Searcher:
       min_score: of a recording.
     """
     hits = self._hits(
-      [_Directions(1, self._unit(vector, query), [])], k=k, min_score=min_score
+      [directions.Directions(1, self._unit(vector, query), [])],
+      k=k,
+      min_score=min_score,
     )
     return Answer(query, [Understood(query, "file", 1, [], query)], hits)
 
-  def _directions(self, part: query_lib.Part) -> _Directions:
+  def _directions(self, part: query_lib.Part) -> directions.Directions:
     if part.row is not None:
       vector = self.index.vectors[part.row : part.row + 1]
-      return _Directions(part.sign, np.asarray(vector), [])
+      return directions.Directions(part.sign, np.asarray(vector), [])
     if part.kind == "file":
-      return _Directions(part.sign, self._of_file(part.name), [])
+      return directions.Directions(part.sign, self._of_file(part.name), [])
     vectors = self.index.label_vectors
     assert vectors is not None
     several = self._label_names(part) if len(part.labels) > 1 else []
-    return _Directions(part.sign, vectors[list(part.labels)], several)
+    return directions.Directions(part.sign, vectors[list(part.labels)], several)
 
   def _of_file(self, path: str) -> npt.NDArray[np.float32]:
     if self._embed_file is None:
@@ -234,7 +223,7 @@ class Searcher:
 
   def _hits(
     self,
-    parts: Sequence[_Directions],
+    parts: Sequence[directions.Directions],
     *,
     k: int,
     leave_out: Array | None = None,
@@ -243,18 +232,18 @@ class Searcher:
     left = np.zeros(0, np.int64) if leave_out is None else leave_out
     rows = self._candidates(parts, k, left)
     vectors = self.index.vectors[rows]
-    scores = _scores(parts, vectors)
+    scores = directions.scores(parts, vectors)
     order = np.lexsort((rows, -scores))[:k]
     if min_score is not None:
       order = order[scores[order] >= min_score]
-    vias = _vias(parts, vectors[order])
+    vias = directions.vias(parts, vectors[order])
     return [
       Hit(int(row), self.index.catalogue.ids[int(row)], float(score), via)
       for row, score, via in zip(rows[order], scores[order], vias, strict=True)
     ]
 
   def _candidates(
-    self, parts: Sequence[_Directions], k: int, leave_out: Array
+    self, parts: Sequence[directions.Directions], k: int, leave_out: Array
   ) -> npt.NDArray[np.int64]:
     """Rows that the best are among, each once."""
     unwanted_senses = any(
@@ -275,7 +264,7 @@ class Searcher:
     return found
 
   def _compared(
-    self, parts: Sequence[_Directions], k: int, leave_out: Array
+    self, parts: Sequence[directions.Directions], k: int, leave_out: Array
   ) -> npt.NDArray[np.int64]:
     """The best rows, all having been looked at."""
     best = np.zeros(0, np.int64)
@@ -283,30 +272,6 @@ class Searcher:
       end = min(start + _BLOCK, self.index.size)
       rows = np.setdiff1d(np.arange(start, end), leave_out)
       rows = np.concatenate([best, rows])
-      scores = _scores(parts, self.index.vectors[rows])
+      scores = directions.scores(parts, self.index.vectors[rows])
       best = rows[np.lexsort((rows, -scores))[:k]]
     return best
-
-
-def _scores(
-  parts: Sequence[_Directions], vectors: Array
-) -> npt.NDArray[np.float32]:
-  """Of recordings, float32 [n]."""
-  total = np.zeros(len(vectors), np.float32)
-  for part in parts:
-    total += part.sign * (vectors @ part.vectors.T).max(axis=1)
-  mean: npt.NDArray[np.float32] = total / len(parts)
-  return mean
-
-
-def _vias(parts: Sequence[_Directions], vectors: Array) -> list[str]:
-  """By which senses recordings score."""
-  chosen = [
-    [part.names[sense] for sense in (vectors @ part.vectors.T).argmax(axis=1)]
-    for part in parts
-    if part.sign > 0 and part.names
-  ]
-  return [
-    " + ".join(senses[place] for senses in chosen)
-    for place in range(len(vectors))
-  ]
