@@ -93,10 +93,10 @@ RULES = (
   Rule(_SEARCH + r"--index=index song\.mp3", says=r"1 +0\.\d+  \S+\.(mp3|wav)"),
   Rule(_SEARCH + r"--index=index guitar", says=r"guitar: word guitar"),
   Rule(
-    _EXPLORE + r"--index=index --model=demo/export",
-    more="--port=0",
-    serves=True,
+    _SEARCH + r"--index=demo/index guitar '\+guitar -piano'",
+    says=r"(?s)word guitar.*\+word guitar.*-word piano",
   ),
+  Rule(_EXPLORE + r"--index=demo/index", more="--port=0", serves=True),
   Rule(
     _PREPARE + r"--recordings=recordings\.csv"
     r" --listening_log=log\.csv\.gz --output=dataset",
@@ -177,9 +177,9 @@ RULES = (
   Rule(
     _TRAIN + r".*gin/hardware/mirrored\.gin .*BATCH_TRIPLETS = 136.*",
     more=f"{_SMALL} --gin_param={_CPUS} --gin_param="
-    '"triplets.TripletSource.batch_triplets = 4"',
+    '"triplets.TripletSource.batch_triplets = %BATCH_TRIPLETS" --dry_run',
     replaced=(("--workdir=runs/triplet", "--workdir=runs/mirrored_8"),),
-    makes=("runs/mirrored_8/finished.json",),
+    says="136 triplets|408 windows",
   ),
   Rule(
     _PYTHON + r"launch/materialize\.py .*--output=gs://bucket/triplets_2112",
@@ -219,8 +219,8 @@ RULES = (
   Rule(
     _TRAIN + _HUANG + r"label_only\.gin --gin_file=gin/heads/sharded\.gin"
     r" .*--workdir=runs/sharded",
-    more=_SMALL,
-    makes=("runs/sharded/finished.json",),
+    more=f"{_SMALL} --dry_run",
+    says="label_head: .* parameters",
   ),
   Rule(
     _PREPARE + r".*front_ends/log_mel_96\.gin .*--output=dataset_96",
@@ -311,7 +311,7 @@ RULES = (
     _TRAIN + _HUANG + r"triplet\.gin --gin_file=gin/backbones/mobilenet\.gin"
     r" --gin_param=\"DATASET = 'dataset'\" --workdir=runs/mobilenet",
     more=f"{_TINY} --dry_run",
-    says="writes nothing|dry run|would",
+    says="backbone: .* parameters",
   ),
   Rule(
     _PYTHON + r"launch/curriculum\.py .*--workdir=runs/huang2020",
@@ -391,9 +391,9 @@ RULES = (
   # launch/hardware
   Rule(
     _TRAIN + r".*--gin_file=gin/hardware/one_gpu\.gin .*",
-    more=f"{_SMALL} {_CPU} --gin_param=\"PRECISION = 'float32'\"",
+    more=f"{_SMALL} {_CPU} --dry_run",
     replaced=(("--workdir=runs/triplet", "--workdir=runs/one_gpu"),),
-    makes=("runs/one_gpu/finished.json",),
+    says="mixed_bfloat16",
   ),
   Rule(
     _TRAIN + r".*--gin_file=gin/hardware/mirrored\.gin"

@@ -80,7 +80,13 @@ vocabulary.VocabularyOptions.min_documents = 2
 _EVALUATE = """\
 from __gin__ import dynamic_registration
 from music_embed.runs import evaluate
+from music_embed.runs import evaluate_senses
+from music_embed.runs import head_fit
 
+evaluate.evaluate.senses = @evaluate_senses.SenseMeasures()
+evaluate_senses.SenseMeasures.num_shuffles = 1
+evaluate_senses.SenseMeasures.fit = @head_fit.FitOptions()
+head_fit.FitOptions.train_steps = 10
 evaluate.evaluate.num_bootstrap = 5
 evaluate.evaluate.min_occurrences = 1
 evaluate.evaluate.num_factors = (2, 3)
@@ -136,6 +142,7 @@ from music_embed.runs import fine_tune
 probes.LogisticProbe.strengths = (1e-2,)
 benchmark.Bench.probes = (@probes.LogisticProbe(),)
 benchmark.Bench.train_shares = (1.0,)
+benchmark.Bench.tuned = [@warm_linear/benchmark.Tuned()]
 benchmark.benchmark.num_bootstrap = 5
 fine_tune.FineTune.steps = 2
 fine_tune.FineTune.batch_windows = 4
@@ -143,7 +150,6 @@ fine_tune.FineTune.validation_steps = 2
 fine_tune.FineTune.patience_steps = 2
 fine_tune.FineTune.warmup_steps = 1
 fine_tune.FineTune.warm_learning_rates = (1e-3,)
-fine_tune.FineTune.hidden_units = 8
 """
 _NETWORK = 'include "gin/backbones/small_cnn.gin"\n'
 GIN = {
@@ -160,7 +166,7 @@ GIN = {
 }
 """Gin files that a command gets on top of its own, as `tiny/NAME.gin`."""
 
-_WORDS = ("bebop", "guitar")
+_WORDS = ("bebop", "guitar", "piano")
 """Words of the pages; the recordings' texts have one each."""
 
 
@@ -195,7 +201,7 @@ def _catalogue(folder: pathlib.Path) -> None:
   with (corpus / "recordings.csv").open(newline="") as file:
     rows = list(csv.DictReader(file))
   for number, row in enumerate(rows):
-    row["description"] += f" {_WORDS[number % 3 == 0]}"
+    row["description"] += f" {_WORDS[number % 3]}"
   for path in (corpus / "recordings.csv", folder / "recordings.csv"):
     with path.open("w", newline="") as file:
       writer = csv.DictWriter(file, rows[0].keys())

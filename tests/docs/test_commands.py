@@ -60,6 +60,8 @@ _DEMO = (
   " --workdir=demo/runs/label --gin_file=tiny/train.gin",
   ".venv/bin/python launch/export.py --model=demo/runs/label"
   " --dataset=demo/dataset --output=demo/export",
+  ".venv/bin/python launch/index.py --model=demo/export --num_workers=1"
+  " --input=demo/corpus/recordings.csv --output=demo/index",
   ".venv/bin/python launch/evaluate.py --dataset=demo/dataset"
   " --model=hybrid=demo/runs/label --output=demo"
   " --gin_file=tiny/evaluate.gin",
