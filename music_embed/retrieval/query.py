@@ -78,12 +78,15 @@ class _Piece:
   whole: bool  # Quoted or prefixed: not to be joined with others.
 
 
-def understood(text: str, index: index_lib.Index) -> list[Part]:
+def understood(
+  text: str, index: index_lib.Index, *, takes_paths: bool = True
+) -> list[Part]:
   """Finds out what a query asks for.
 
   Args:
     text: the query.
     index: whose words and recordings it may name.
+    takes_paths: whether it may name files; else no file is looked at.
 
   Returns:
     Its parts, at least one, at least one of them wanted.
@@ -98,15 +101,15 @@ def understood(text: str, index: index_lib.Index) -> list[Part]:
     raise errors.ConfigError("an empty query: ask for a word or a recording")
   # Ids and paths may have spaces, signs and quotes; words none of the last two.
   if _MARKED.search(text):
-    whole = _recording(text, text, 1, index)
+    whole = _recording(text, text, 1, index, takes_paths)
   else:
-    whole = _named(text, 1, index)
+    whole = _named(text, 1, index, takes_paths)
   if whole is not None:
     return [whole]
   parts: list[Part] = []
   pieces = list(_pieces(text))
   while pieces:
-    part, used = _longest(pieces, index)
+    part, used = _longest(pieces, index, takes_paths)
     parts.append(part)
     del pieces[:used]
   if all(part.sign < 0 for part in parts):
@@ -135,7 +138,7 @@ def _pieces(text: str) -> Iterator[_Piece]:
 
 
 def _longest(
-  pieces: Sequence[_Piece], index: index_lib.Index
+  pieces: Sequence[_Piece], index: index_lib.Index, takes_paths: bool
 ) -> tuple[Part, int]:
   """The longest run of pieces that names something, and its length."""
   first = pieces[0]
@@ -147,14 +150,17 @@ def _longest(
       last += 1
   for end in range(last, 0, -1):
     text = " ".join(piece.text for piece in pieces[:end])
-    part = _named(text, first.sign, index)
+    part = _named(text, first.sign, index, takes_paths)
     if part is not None:
       return part, end
-  raise _unknown(first.text, index)
+  raise _unknown(first.text, index, takes_paths)
 
 
 def _named(
-  text: str, sign: Literal[1, -1], index: index_lib.Index
+  text: str,
+  sign: Literal[1, -1],
+  index: index_lib.Index,
+  takes_paths: bool,
 ) -> Part | None:
   """What a text names: term, label, recording or file, in this order."""
   prefixed = _PREFIX.fullmatch(text)
@@ -163,7 +169,7 @@ def _named(
   if wanted in (None, "word"):
     part = _word(text, name, sign, index)
   if part is None and wanted != "word":
-    part = _recording(text, name, sign, index, wanted)
+    part = _recording(text, name, sign, index, takes_paths, wanted)
   return part
 
 
@@ -183,45 +189,54 @@ def _recording(
   name: str,
   sign: Literal[1, -1],
   index: index_lib.Index,
+  takes_paths: bool,
   wanted: str | None = None,
 ) -> Part | None:
-  """A recording of the index or a file, or the one that is wanted."""
-  if wanted != "file":
+  """A recording of the index or a file, or the one of these that is wanted.
+
+  A path of a file that is there comes before an id, which may be the path of
+  another file below the folder that was indexed.
+  """
+  may_be_file = takes_paths and wanted != "id"
+  path = os.path.abspath(os.path.expanduser(name))
+  is_file = may_be_file and os.path.isfile(path)
+  row = None
+  if may_be_file and _is_path(name):
+    row = index.catalogue.row_of_audio(path)
+  if row is None and wanted != "file" and not (is_file and _is_path(name)):
     row = index.catalogue.row_of(name)
-    if row is not None:
-      return Part(text, "recording", name, sign, row=row)
-  if wanted == "id":
-    return None
-  path = os.path.expanduser(name)
-  row = index.catalogue.row_of_audio(path) if _is_path(name) else None
   if row is not None:
     return Part(text, "recording", index.catalogue.ids[row], sign, row=row)
-  if os.path.isfile(path):
-    return Part(text, "file", path, sign)
-  return None
+  return Part(text, "file", os.path.expanduser(name), sign) if is_file else None
 
 
 def _is_path(text: str) -> bool:
   return os.sep in text or text.lower().endswith(_AUDIO)
 
 
-def _unknown(text: str, index: index_lib.Index) -> errors.MusicEmbedError:
+def _unknown(
+  text: str, index: index_lib.Index, takes_paths: bool
+) -> errors.MusicEmbedError:
   """What to tell someone whose text names nothing."""
   prefixed = _PREFIX.fullmatch(text)
   wanted, name = prefixed.groups() if prefixed else (None, text)
-  if wanted == "file" or (wanted is None and _is_path(name)):
-    return errors.DataError(f"{name}: no such file, and no id of the index")
+  if takes_paths and (wanted == "file" or (not wanted and _is_path(name))):
+    path = " ".join(name.split())
+    return errors.DataError(f"{path}: no such file, and no id of the index")
+  if wanted == "file":
+    return errors.ConfigError(f"{name!r}: files cannot be asked for here")
   if wanted == "id":
     return errors.ConfigError(
       f"{name!r}: no recording of the index has this id"
     )
+  file = " and no file" if takes_paths else ""
   if index.label_names is None:
     return errors.ConfigError(
-      f"{name!r}: no recording's id and no file; this index knows no words,"
-      " since it was built without a model that has labels"
+      f"{name!r}: no recording's id{file}; this index knows no words, since it"
+      " was built without a model that has labels"
     )
+  told = "no word of the model"
+  if wanted is None:
+    told += f", no recording's id{file}"
   advice = index.label_names.unknown(name)
-  told = (
-    "no word of the model" if wanted else "no word of the model, id or file"
-  )
   return errors.ConfigError(f"{name!r}: {told}{'; ' if advice else ''}{advice}")

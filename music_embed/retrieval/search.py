@@ -94,6 +94,8 @@ class Searcher:
     self,
     index: index_lib.Index,
     embed_file: Callable[[str], Array] | None = None,
+    *,
+    takes_paths: bool = True,
   ) -> None:
     """Nothing is loaded yet.
 
@@ -101,9 +103,12 @@ class Searcher:
       index: to search.
       embed_file: gives an audio file's embedding, float [dim], with the model
         that the index was built with; None where there is none to be had.
+      takes_paths: whether queries may name files; not where they come from
+        others, who need not know which files there are.
     """
     self.index = index
     self._embed_file = embed_file
+    self._takes_paths = takes_paths
 
   def search(
     self,
@@ -130,7 +135,9 @@ class Searcher:
         no model to embed it with.
       DataError: a file that it names is missing or damaged.
     """
-    parts = query_lib.understood(query, self.index)
+    parts = query_lib.understood(
+      query, self.index, takes_paths=self._takes_paths
+    )
     rows = [part.row for part in parts if part.row is not None]
     hits = self._hits(
       [self._directions(part) for part in parts],

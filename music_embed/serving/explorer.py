@@ -44,7 +44,7 @@ class Explorer:
     """Reads nothing yet."""
     self.index = index
     self.map = laid_out
-    self._searcher = search.Searcher(index)
+    self._searcher = search.Searcher(index, takes_paths=False)
 
   def catalogue(self, *, takes_sounds: bool) -> dict[str, Any]:
     """What the page begins with."""

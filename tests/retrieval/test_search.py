@@ -8,8 +8,8 @@ import pytest
 import tiny_indexes
 
 from music_embed.core import errors
+from music_embed.retrieval import build, search
 from music_embed.retrieval import index as index_lib
-from music_embed.retrieval import search
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +149,39 @@ def test_a_file_of_the_index_needs_no_model(searcher: search.Searcher) -> None:
   answer = searcher.search("/music/7.mp3", k=3)
   assert answer.understood[0].kind == "recording"
   assert _ids(answer) == _ids(searcher.near(7, k=3))
+
+
+def test_a_file_that_is_there_comes_before_an_id_of_its_name(
+  tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+  some = tiny_indexes.recordings(3)
+  some.ids[1] = "song.mp3"
+  build.build(str(tmp_path / "index"), tiny_indexes.source(some))
+  made = index_lib.Index.open(str(tmp_path / "index"))
+  monkeypatch.chdir(tmp_path)
+  searcher = search.Searcher(made, lambda path: tiny_indexes.vectors(1)[0])
+  assert searcher.search("song.mp3").understood[0].kind == "recording"
+  (tmp_path / "song.mp3").write_bytes(b"mine")
+  assert searcher.search("song.mp3").understood[0].kind == "file"
+  assert searcher.search("id:song.mp3").understood[0].kind == "recording"
+
+
+def test_files_are_not_looked_at_for_others(
+  index: index_lib.Index, tmp_path: pathlib.Path
+) -> None:
+  there = tmp_path / "song.mp3"
+  there.write_bytes(b"mine")
+  searcher = search.Searcher(index, takes_paths=False)
+  told = []
+  for path in (there, tmp_path / "gone.mp3"):
+    for query in (str(path), f"file:{path}", f"piano +'{path}'"):
+      with pytest.raises(errors.ConfigError) as raised:
+        searcher.search(query)
+      told.append(str(raised.value).replace(str(path), "PATH"))
+  assert told[:3] == told[3:]
+  with pytest.raises(errors.ConfigError):
+    searcher.search("/music/7.mp3")
+  assert len(searcher.search("piano -r7", k=3).hits) == 3
 
 
 def test_scores_below_the_least_are_left_out(
