@@ -430,7 +430,7 @@ RULES = (
   ),
   Rule(
     r"pip (install|uninstall) .*",
-    not_run="replaces TensorFlow on a TPU VM; the lock file is looked for",
+    not_run="replaces TensorFlow on a TPU VM",
   ),
   Rule(r"gcloud compute tpus .*", not_run="rents TPUs"),
   Rule(

@@ -180,6 +180,18 @@ def test_every_rule_is_of_a_command() -> None:
   assert not idle
 
 
+def test_what_a_command_that_is_not_run_names_is_there() -> None:
+  idle = [c for c in _COMMANDS if docs_table.matching(c)[0].not_run]
+  named = [
+    name
+    for command in idle
+    for name in re.findall(r"[\w./-]+\.(?:lock|sh|gin)\b", command.text)
+  ]
+  assert len(named) > 3
+  for name in named:
+    assert (docs_pages.ROOT / name).exists(), name
+
+
 def test_scripts_that_only_ci_runs_are_run_there() -> None:
   text = (docs_pages.ROOT / ".ci" / "run").read_text(encoding="utf-8")
   scripts = [
