@@ -91,6 +91,8 @@ class FileStream:
       yield from self._pieces()
     except soundfile.LibsndfileError as error:
       reason = error.error_string or "damaged"
+      if error.code == _NO_MPEG_AUDIO:
+        reason = "no MPEG audio was found in it"
       raise errors.AudioError(
         f"{self.name}: not an audio file that can be read ({reason})"
       ) from error
@@ -110,6 +112,11 @@ class FileStream:
       )
       yield mix.finish()
       self._facts = mix.facts(file.channels, truncated=truncated)
+
+
+_NO_MPEG_AUDIO = 7
+"""libsndfile's code for a regular file named .mp3 without a frame in it, of
+which its own text says that there is no such file."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -286,3 +286,10 @@ def test_files_and_pipes_are_closed(tmp_path):
       decode.decode(str(tmp_path / "text.mp3"))
   assert num_open() == before
   assert threading.active_count() == threads
+
+
+def test_text_named_mp3_is_told_so(tmp_path):
+  path = tmp_path / "notes.mp3"
+  path.write_text("no music " * 2_000)
+  with pytest.raises(errors.AudioError, match="no MPEG audio was found in it"):
+    decode.decode(str(path))
