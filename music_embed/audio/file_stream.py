@@ -23,6 +23,10 @@ BLOCK_SAMPLES = 1 << 17
 _RESCUE_SAMPLES = 1 << 15
 """Read at once from a damaged file, to lose little where it breaks off."""
 
+_NO_MPEG_AUDIO = 7
+"""libsndfile's code for a regular file named .mp3 without a frame in it, of
+which its own text says that there is no such file."""
+
 _OPENING = threading.Lock()
 
 _Pieces = Generator[npt.NDArray[np.float32], None, bool]
@@ -112,11 +116,6 @@ class FileStream:
       )
       yield mix.finish()
       self._facts = mix.facts(file.channels, truncated=truncated)
-
-
-_NO_MPEG_AUDIO = 7
-"""libsndfile's code for a regular file named .mp3 without a frame in it, of
-which its own text says that there is no such file."""
 
 
 @dataclasses.dataclass(frozen=True)
